@@ -1,0 +1,3 @@
+"""Fixtures that every layer of tests may ask for; each starts what it needs only when asked."""
+
+pytest_plugins = ["tests.fixtures.redis", "tests.fixtures.node", "tests.fixtures.cluster"]

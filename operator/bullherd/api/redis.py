@@ -1,0 +1,102 @@
+"""Where a queue's Redis is: a named connection of the administrator's, or the author's own words."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from pydantic import Field, SerializerFunctionWrapHandler, model_serializer
+
+from bullherd.api.base import ApiModel
+from bullherd.api.rules import Rule
+from bullherd.api.values import Int32, ObjectName, SecretKey, matching
+
+INLINE_ONLY = frozenset({"port", "db", "username", "password_secret_ref", "tls"})
+
+
+class PasswordSecretRef(ApiModel):
+    """The Secret that has the password, in the namespace of the QueueJob."""
+
+    name: ObjectName
+    """Name of the Secret."""
+    key: SecretKey = "password"
+    """Key in the Secret."""
+
+
+class CaSecretRef(ApiModel):
+    """The Secret that has the certificate authority, in the namespace of the QueueJob."""
+
+    name: ObjectName
+    """Name of the Secret."""
+    key: SecretKey = "ca.crt"
+    """Key in the Secret; its value is PEM."""
+
+
+class ClientCertificateSecretRef(ApiModel):
+    """The Secret that has the client's certificate, in the namespace of the QueueJob."""
+
+    name: ObjectName
+    """Name of a Secret of type kubernetes.io/tls: PEM under tls.crt and tls.key."""
+
+
+class TlsSpec(ApiModel):
+    """How to talk TLS to an inline Redis."""
+
+    enabled: Annotated[bool, Field(strict=True)] = True
+    """Whether to use TLS; false keeps the other fields for later."""
+    ca_secret_ref: CaSecretRef | None = None
+    """Who signs the server's certificate. Without it, the system's trust store decides."""
+    client_certificate_secret_ref: ClientCertificateSecretRef | None = None
+    """The certificate to show to a server that asks for one."""
+
+
+class RedisSpec(ApiModel):
+    """The Redis that holds the queue: a connection by name, or host and what goes with it."""
+
+    RULES = (
+        Rule(
+            "has(self.connection) != has(self.host)",
+            "give exactly one of connection (the name of a connection of the operator's) "
+            "and host (a Redis of your own, with port, db, username, passwordSecretRef and tls)",
+            lambda redis: (redis.connection is None) != (redis.host is None),
+        ),
+        Rule(
+            "!has(self.connection) || !(has(self.port) || has(self.db) || has(self.username) "
+            "|| has(self.passwordSecretRef) || has(self.tls))",
+            "port, db, username, passwordSecretRef and tls go with host: a named connection brings its own",
+            lambda redis: redis.connection is None or not (INLINE_ONLY & redis.model_fields_set),
+        ),
+    )
+
+    connection: ObjectName | None = None
+    """Name of a connection that the administrator set up (the chart's `connections`) and opened for this
+    namespace."""
+    host: (
+        Annotated[
+            str,
+            Field(min_length=1, max_length=253),
+            matching(
+                r"[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?[.]?|[0-9A-Fa-f]*:[0-9A-Fa-f]*:[0-9A-Fa-f:.]*",
+                "host is a host name or an IP address alone: no redis://, and the port goes into port",
+            ),
+        ]
+        | None
+    ) = None
+    """Host name or IP address of a Redis of your own, as pods and the operator reach it."""
+    port: Annotated[Int32, Field(ge=1, le=65535)] = 6379
+    """Port of the inline Redis."""
+    db: Annotated[Int32, Field(ge=0, le=65535)] = 0
+    """Number of the database in the inline Redis."""
+    username: Annotated[str, Field(min_length=1, max_length=253)] | None = None
+    """User of the inline Redis (its ACL). Without it: the default user."""
+    password_secret_ref: PasswordSecretRef | None = None
+    """Where the password of the inline Redis is. Without it: none. The operator must be allowed to read
+    Secrets in this namespace (the chart's `inlineCredentials.namespaces`)."""
+    tls: TlsSpec | None = None
+    """TLS to the inline Redis. Without it: plain TCP."""
+
+    @model_serializer(mode="wrap")
+    def _only_what_goes_together(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """A named connection is written without the inline defaults, which no rule would let stand beside
+        it."""
+        written: dict[str, Any] = handler(self)
+        return {"connection": written["connection"]} if self.connection is not None else written

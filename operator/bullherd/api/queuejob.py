@@ -58,7 +58,7 @@ class QueueRef(ApiModel):
         Field(min_length=1, max_length=253),
         matching(
             r"[!-9;-~]+",
-            "a queue's name has no ':' (BullMQ), and only printable ASCII without spaces (its Python workers)",
+            "a queue's name is printable ASCII without spaces and ':', as BullMQ's workers take no other",
         ),
     ]
     """Name of the queue in BullMQ."""

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from pydantic import Field, SerializerFunctionWrapHandler, model_serializer
+from pydantic import Field, JsonValue, SerializerFunctionWrapHandler, model_serializer
 
 from bullherd.api.base import ApiModel
 from bullherd.api.rules import Rule
 from bullherd.api.values import Int32, ObjectName, SecretKey, matching
 
 INLINE_ONLY = frozenset({"port", "db", "username", "password_secret_ref", "tls"})
+
+_NOT_FILLED_IN: dict[str, JsonValue] = {"default": None}
+"""Keeps a default out of the CRD: the API server would write it beside a named connection too."""
 
 
 class PasswordSecretRef(ApiModel):
@@ -82,10 +85,10 @@ class RedisSpec(ApiModel):
         | None
     ) = None
     """Host name or IP address of a Redis of your own, as pods and the operator reach it."""
-    port: Annotated[Int32, Field(ge=1, le=65535)] = 6379
-    """Port of the inline Redis."""
-    db: Annotated[Int32, Field(ge=0, le=65535)] = 0
-    """Number of the database in the inline Redis."""
+    port: Annotated[Int32, Field(ge=1, le=65535, json_schema_extra=_NOT_FILLED_IN)] = 6379
+    """Port of the inline Redis. Without it: 6379."""
+    db: Annotated[Int32, Field(ge=0, le=65535, json_schema_extra=_NOT_FILLED_IN)] = 0
+    """Number of the database in the inline Redis. Without it: 0."""
     username: Annotated[str, Field(min_length=1, max_length=253)] | None = None
     """User of the inline Redis (its ACL). Without it: the default user."""
     password_secret_ref: PasswordSecretRef | None = None

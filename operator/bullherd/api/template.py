@@ -46,6 +46,7 @@ class PodSpec(TypedDict, total=False):
             list[Container],
             Field(
                 min_length=1,
+                max_length=100,
                 json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["name"]},
             ),
         ]

@@ -137,6 +137,14 @@ def test_an_existing_secret_is_mounted_for_the_operator_and_named_for_the_worker
     }
 
 
+def test_an_existing_secret_may_hold_only_a_ca() -> None:
+    secret = {"name": "redis-ca", "passwordKey": "", "caKey": "ca.crt"}
+    file = connection(existingSecret=secret, tls={"enabled": True}).connection("sessions")
+    assert "passwordFile" not in file
+    assert file["tls"] == {"enabled": True, "caFile": "/etc/bullherd/secrets/sessions/ca"}
+    assert file["workerSecret"] == {"name": "redis-ca", "caKey": "ca.crt"}
+
+
 def test_all_namespaces_get_secrets_only_where_said() -> None:
     values = {"password": "x", "namespaces": ["*"]}
     assert worker_secrets(connection(**values)) == []

@@ -59,6 +59,7 @@ Contradictions that a JSON schema cannot see end the rendering here with a sente
 {{- $tls := $given.tls | default dict -}}
 {{- $existing := $given.existingSecret | default dict -}}
 {{- $worker := $given.workerSecret | default dict -}}
+{{- $passwordKey := ternary $existing.passwordKey "password" (hasKey $existing "passwordKey") -}}
 {{- $namespaces := include "bullherd.connection.namespaces" (dict "root" .root "namespaces" $given.namespaces) | fromYamlArray -}}
 {{- if and $existing.name $given.password -}}
 {{- fail (printf "connections.%s has both a password and an existingSecret: keep one of them" $name) -}}
@@ -85,7 +86,7 @@ Contradictions that a JSON schema cannot see end the rendering here with a sente
 {{- $mounted := dict -}}
 {{- if $existing.name -}}
 {{- $folder := printf "/etc/bullherd/secrets/%s" $name -}}
-{{- with $existing.passwordKey | default "password" -}}
+{{- with $passwordKey -}}
 {{- $_ := set $mounted "password" . -}}
 {{- $_ := set $file "passwordFile" (printf "%s/password" $folder) -}}
 {{- end -}}
@@ -100,7 +101,8 @@ Contradictions that a JSON schema cannot see end the rendering here with a sente
 {{- end -}}
 {{- $secret := dict "create" false -}}
 {{- if $existing.name -}}
-{{- $_ := set $file "workerSecret" (dict "name" ($worker.name | default $existing.name) "passwordKey" ($existing.passwordKey | default "password")) -}}
+{{- $_ := set $file "workerSecret" (dict "name" ($worker.name | default $existing.name)) -}}
+{{- if $passwordKey }}{{ $_ := set $file.workerSecret "passwordKey" $passwordKey }}{{ end -}}
 {{- if and $tls.enabled $existing.caKey }}{{ $_ := set $file.workerSecret "caKey" $existing.caKey }}{{ end -}}
 {{- else if or $given.password $tls.ca -}}
 {{- $_ := set $file "workerSecret" (dict "name" ($worker.name | default (printf "bullherd-connection-%s" $name))) -}}

@@ -46,16 +46,18 @@ def definition() -> dict[str, Any]:
                     "storage": True,
                     "additionalPrinterColumns": [column.to_dict() for column in COLUMNS],
                     "subresources": {"status": {}},
-                    "schema": {"openAPIV3Schema": resource_schema()},
+                    "schema": {"openAPIV3Schema": resource_schema(explained=True)},
                 }
             ],
         },
     }
 
 
-def resource_schema() -> dict[str, Any]:
+def resource_schema(*, explained: bool) -> dict[str, Any]:
     """The schema of the whole resource. Its metadata is the API server's own matter."""
     schema = structural_schema(QueueJob)
+    if explained:
+        schema = _explained(schema)
     schema["properties"] = {
         "apiVersion": {"type": "string", "description": f"{resource.GROUP}/{resource.VERSION}"},
         "kind": {"type": "string", "description": resource.KIND},
@@ -65,6 +67,24 @@ def resource_schema() -> dict[str, Any]:
     }
     schema["required"] = ["spec"]
     return schema
+
+
+def _explained(schema: dict[str, Any]) -> dict[str, Any]:
+    """Say defaults and bounds in the description too: `kubectl explain` shows nothing else of them."""
+    explained = dict(schema)
+    words = [schema.get("description", "")]
+    if "default" in schema and not isinstance(schema["default"], dict):
+        default = schema["default"]
+        words.append(f"Default: {str(default).lower() if isinstance(default, bool) else default}.")
+    if "minimum" in schema and "maximum" in schema:
+        words.append(f"From {schema['minimum']} to {schema['maximum']}.")
+    if any(words):
+        explained["description"] = " ".join(word for word in words if word)
+    if "properties" in schema:
+        explained["properties"] = {name: _explained(child) for name, child in schema["properties"].items()}
+    if "items" in schema:
+        explained["items"] = _explained(schema["items"])
+    return explained
 
 
 class _Dumper(yaml.SafeDumper):

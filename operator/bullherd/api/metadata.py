@@ -4,12 +4,19 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from enum import StrEnum
-from typing import Annotated
+from typing import Annotated, Any
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 
 from bullherd.api.base import ApiModel
 from bullherd.api.values import Int64, Timestamp
+
+LONGEST_MESSAGE = 32768
+
+
+def _shortened(message: Any) -> Any:
+    """What another program said may be long; better a part of it than no status at all."""
+    return message[:LONGEST_MESSAGE] if isinstance(message, str) else message
 
 
 class ObjectMeta(ApiModel):
@@ -52,7 +59,7 @@ class Condition(ApiModel):
         str, Field(min_length=1, max_length=1024, pattern=r"^[A-Za-z]([A-Za-z0-9_,:]*[A-Za-z0-9_])?$")
     ]
     """One word for programs that says why."""
-    message: Annotated[str, Field(max_length=32768)]
+    message: Annotated[str, Field(max_length=LONGEST_MESSAGE), BeforeValidator(_shortened)]
     """A sentence for people that says why and, where something is wrong, what to do."""
     last_transition_time: Timestamp
     """When the status last changed from one value to another."""

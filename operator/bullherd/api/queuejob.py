@@ -43,7 +43,7 @@ class Engine(StrEnum):
 
 
 class QueueRef(ApiModel):
-    """A BullMQ queue: what the web app passes to `new Queue(name, {prefix})`."""
+    """The BullMQ queue to work, as the app names it: `new Queue(name, {prefix})`. Cannot be changed later."""
 
     RULES = (
         Rule(
@@ -61,7 +61,7 @@ class QueueRef(ApiModel):
             "a queue's name is printable ASCII without spaces and ':', as BullMQ's workers take no other",
         ),
     ]
-    """Name of the queue in BullMQ."""
+    """Name of the queue in BullMQ: printable ASCII without spaces and ':'."""
     prefix: Annotated[
         str,
         Field(min_length=1, max_length=253),
@@ -69,13 +69,15 @@ class QueueRef(ApiModel):
             r"[!-~]*[!-9;-~]", "a prefix is printable ASCII without spaces, and its last character is no ':'"
         ),
     ] = "bull"
-    """BullMQ's prefix: all keys of the queue start with `prefix:name:`. May hold a {tag} for Redis
-    Cluster."""
+    """BullMQ's prefix: the queue's keys start with `prefix:name:`. May hold a {tag} for Redis Cluster."""
 
 
 class ScalingSpec(ApiModel):
-    """How many workers, from the backlog: ceil(backlog / itemsPerReplica), within minReplicas and
-    maxReplicas, and never fewer than the items in work need."""
+    """How many workers there are: ceil(backlog / itemsPerReplica), within minReplicas and maxReplicas.
+
+    The backlog is what waits, what is due, and what is in work. More workers come at once and in one step;
+    fewer only after cooldownSeconds, and never fewer than the items in work need.
+    """
 
     RULES = (
         Rule(
@@ -86,37 +88,32 @@ class ScalingSpec(ApiModel):
     )
 
     min_replicas: Annotated[Int32, Field(ge=0, le=10_000)] = 0
-    """Workers to keep when there is nothing to do. 0: none, and the first item starts one."""
+    """Workers to keep when there is nothing to do. With 0 there are none, and the first item starts one."""
     max_replicas: Annotated[Int32, Field(ge=1, le=10_000)] = 10
-    """Most workers at once, however long the backlog."""
+    """Most workers at once, however long the backlog. At least minReplicas."""
     items_per_replica: Annotated[Int32, Field(ge=1, le=1_000_000)] | None = None
-    """Backlog for which one worker is enough. Default: spec.concurrency. Higher: fewer workers, and items
-    wait longer."""
+    """Backlog that one worker is enough for. More means fewer workers, and items that wait longer.
+    Default: spec.concurrency."""
     engine: Engine = Engine.DIRECT
-    """Who sets the number of replicas. Direct: the operator itself, up in one step and down after the
-    cooldown."""
+    """Who sets the Deployment's replicas. Direct: the operator itself."""
     cooldown_seconds: Annotated[Int32, Field(ge=0, le=86_400)] = 60
-    """How long the queue must have needed fewer workers before some are stopped. Workers with items in
-    work are counted as needed."""
+    """Seconds that the queue must have needed fewer workers before any are stopped; then as many are kept as
+    it needed at most in that time."""
 
 
 class QueueJobSpec(ApiModel):
-    """What is wanted."""
+    """Which queue to work, with which pods, and how many of them."""
 
     queue: QueueRef
-    """The queue to work. Cannot be changed later."""
     redis: RedisSpec = RedisSpec(connection="default")
-    """Where the queue's Redis is. Default: the connection named default."""
     priority: Priority = Priority.MEDIUM
-    """Who goes first when the cluster is short: sets the pods' PriorityClass."""
+    """Who goes first when the cluster is short: sets the pods' PriorityClass if the template does not."""
     mode: Mode = Mode.WORKERS
     """How items become work. Workers: a Deployment of pods that take items from the queue themselves."""
     concurrency: Annotated[Int32, Field(ge=1, le=1000)] = 1
-    """Items that one worker works on at once; the pod gets it as QUEUE_CONCURRENCY."""
+    """Items that one worker works on at once. The pods get it as QUEUE_CONCURRENCY."""
     scaling: ScalingSpec = ScalingSpec()
-    """How many workers there are."""
     template: PodTemplate
-    """The worker's pod. Bullherd adds the environment that says which Redis and queue to work."""
 
     @property
     def effective_items_per_replica(self) -> int:
@@ -125,8 +122,10 @@ class QueueJobSpec(ApiModel):
 
 
 class QueueJob(ApiModel):
-    """A BullMQ queue, and the pods that work it: Bullherd starts them when there are items, and stops them
-    when there are none."""
+    """A BullMQ queue, and the pods that work it.
+
+    Bullherd starts the pods when there are items, and stops them when there are none.
+    """
 
     RULES = (
         Rule(
@@ -137,11 +136,8 @@ class QueueJob(ApiModel):
     )
 
     metadata: ObjectMeta
-    """Kubernetes' standard metadata."""
     spec: QueueJobSpec
-    """What is wanted."""
     status: QueueJobStatus | None = None
-    """What the operator saw and did."""
 
     @field_validator("status", mode="wrap")
     @classmethod

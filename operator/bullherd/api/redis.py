@@ -17,7 +17,10 @@ _NOT_FILLED_IN: dict[str, JsonValue] = {"default": None}
 
 
 class PasswordSecretRef(ApiModel):
-    """The Secret that has the password, in the namespace of the QueueJob."""
+    """Where the password is: a Secret in the QueueJob's namespace. Without it: no password.
+
+    The operator must be allowed to read Secrets there (the chart's `inlineCredentials.namespaces`).
+    """
 
     name: ObjectName
     """Name of the Secret."""
@@ -26,39 +29,43 @@ class PasswordSecretRef(ApiModel):
 
 
 class CaSecretRef(ApiModel):
-    """The Secret that has the certificate authority, in the namespace of the QueueJob."""
+    """Who signs the server's certificate: a Secret in the QueueJob's namespace.
+
+    Without it, the authorities that the worker's and the operator's images trust.
+    """
 
     name: ObjectName
     """Name of the Secret."""
     key: SecretKey = "ca.crt"
-    """Key in the Secret; its value is PEM."""
+    """Key in the Secret. Its value is PEM."""
 
 
 class ClientCertificateSecretRef(ApiModel):
-    """The Secret that has the client's certificate, in the namespace of the QueueJob."""
+    """The certificate for a server that asks its clients for one: a Secret in the QueueJob's namespace."""
 
     name: ObjectName
     """Name of a Secret of type kubernetes.io/tls: PEM under tls.crt and tls.key."""
 
 
 class TlsSpec(ApiModel):
-    """How to talk TLS to an inline Redis."""
+    """TLS to the inline Redis. Without it: plain TCP."""
 
     enabled: Annotated[bool, Field(strict=True)] = True
-    """Whether to use TLS; false keeps the other fields for later."""
+    """Whether to use TLS. With false, the other fields wait unused."""
     ca_secret_ref: CaSecretRef | None = None
-    """Who signs the server's certificate. Without it, the system's trust store decides."""
     client_certificate_secret_ref: ClientCertificateSecretRef | None = None
-    """The certificate to show to a server that asks for one."""
 
 
 class RedisSpec(ApiModel):
-    """The Redis that holds the queue: a connection by name, or host and what goes with it."""
+    """The Redis that holds the queue: either the name of a connection, or a host and what goes with it.
+
+    Default: the connection named default.
+    """
 
     RULES = (
         Rule(
             "has(self.connection) != has(self.host)",
-            "give exactly one of connection (the name of a connection of the operator's) "
+            "give exactly one of connection (the name of a connection that the operator has) "
             "and host (a Redis of your own, with port, db, username, passwordSecretRef and tls)",
             lambda redis: (redis.connection is None) != (redis.host is None),
         ),
@@ -71,8 +78,7 @@ class RedisSpec(ApiModel):
     )
 
     connection: ObjectName | None = None
-    """Name of a connection that the administrator set up (the chart's `connections`) and opened for this
-    namespace."""
+    """Name of a connection that the administrator set up in the chart and opened for this namespace."""
     host: (
         Annotated[
             str,
@@ -84,18 +90,15 @@ class RedisSpec(ApiModel):
         ]
         | None
     ) = None
-    """Host name or IP address of a Redis of your own, as pods and the operator reach it."""
+    """Host name or IP address of a Redis of your own, as the pods and the operator reach it."""
     port: Annotated[Int32, Field(ge=1, le=65535, json_schema_extra=_NOT_FILLED_IN)] = 6379
     """Port of the inline Redis. Without it: 6379."""
     db: Annotated[Int32, Field(ge=0, le=65535, json_schema_extra=_NOT_FILLED_IN)] = 0
     """Number of the database in the inline Redis. Without it: 0."""
     username: Annotated[str, Field(min_length=1, max_length=253)] | None = None
-    """User of the inline Redis (its ACL). Without it: the default user."""
+    """User of the inline Redis, where it has an ACL. Without it: the default user."""
     password_secret_ref: PasswordSecretRef | None = None
-    """Where the password of the inline Redis is. Without it: none. The operator must be allowed to read
-    Secrets in this namespace (the chart's `inlineCredentials.namespaces`)."""
     tls: TlsSpec | None = None
-    """TLS to the inline Redis. Without it: plain TCP."""
 
     @model_serializer(mode="wrap")
     def _only_what_goes_together(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:

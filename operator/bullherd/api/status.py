@@ -57,11 +57,10 @@ class QueueJobStatus(ApiModel):
     observed_generation: Count | None = None
     """The generation of the spec that the status speaks of."""
     reason: str | None = None
-    """Why the queue has as many workers as it has, in a sentence."""
+    """Why the queue has as many workers as it has, in words."""
     backlog: Count | None = None
-    """Items that a worker could start now or is working on: waiting, prioritized, paused, due and active."""
+    """Items that a worker could start now, or is working on."""
     counts: QueueCounts | None = None
-    """Items by state."""
     replicas: Replicas | None = None
     """Worker pods that there are."""
     ready_replicas: Replicas | None = None
@@ -77,7 +76,6 @@ class QueueJobStatus(ApiModel):
     last_scale_time: Timestamp | None = None
     """When the operator last changed the number of replicas."""
     scale_in: ScaleIn | None = None
-    """The scale-in that waits for its cooldown to end, if there is one."""
     bullmq_version: str | None = None
     """The BullMQ that the queue says it was written by, for example bullmq:5.81.5."""
     conditions: Annotated[

@@ -1,25 +1,62 @@
 """The worker's pod, as the author wrote it.
 
-Only what every worker needs is checked here. The rest of a pod is the API server's to judge, by a dry run,
-so that a field of tomorrow's Kubernetes works today.
+Only what Bullherd itself reads or adds to has its shape checked here. The rest of a pod is the API server's
+to judge, by a dry run, so that a field of tomorrow's Kubernetes works today.
 """
 
 from __future__ import annotations
 
 from typing import Annotated, Any, Required
 
-from pydantic import ConfigDict, Field, GetCoreSchemaHandler
+from pydantic import ConfigDict, Field, GetCoreSchemaHandler, JsonValue
 from pydantic_core import CoreSchema
 from typing_extensions import TypedDict
 
 from bullherd.api.base import ApiModel
 from bullherd.api.values import matching
 
+_OPEN = ConfigDict(extra="allow", use_attribute_docstrings=True)
+
+MOST_CONTAINERS = 100
+"""A bound that nobody reaches; without one the API server finds the rule about their names too dear."""
+
+
+def _map_by(key: str) -> dict[str, JsonValue]:
+    """A list whose entries are told apart by a key, for server-side apply."""
+    return {"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": [key]}
+
+
+class EnvironmentVariable(TypedDict, total=False):
+    """One environment variable: any field of Kubernetes' EnvVar."""
+
+    __pydantic_config__ = _OPEN  # type: ignore[misc]
+
+    name: Required[Annotated[str, Field(min_length=1)]]
+    """Name of the variable."""
+
+
+class VolumeMount(TypedDict, total=False):
+    """One mount: any field of Kubernetes' VolumeMount."""
+
+    __pydantic_config__ = _OPEN  # type: ignore[misc]
+
+    name: Required[Annotated[str, Field(min_length=1)]]
+    """Name of the volume."""
+
+
+class Volume(TypedDict, total=False):
+    """One volume: any field of Kubernetes' Volume."""
+
+    __pydantic_config__ = _OPEN  # type: ignore[misc]
+
+    name: Required[Annotated[str, Field(min_length=1)]]
+    """Name of the volume, once in the pod."""
+
 
 class Container(TypedDict, total=False):
     """One container of the worker's pod: any field of Kubernetes' Container."""
 
-    __pydantic_config__ = ConfigDict(extra="allow", use_attribute_docstrings=True)  # type: ignore[misc]
+    __pydantic_config__ = _OPEN  # type: ignore[misc]
 
     name: Required[
         Annotated[
@@ -33,25 +70,32 @@ class Container(TypedDict, total=False):
     ]
     """Name of the container, once in the pod."""
     image: Required[Annotated[str, Field(min_length=1)]]
-    """Image to run: a worker that serves the queue named in QUEUE_NAME."""
+    """Image to run."""
+    env: list[EnvironmentVariable]
+    """Variables of your own. Where one has the name of one of Bullherd's, yours is taken."""
+    volumeMounts: list[VolumeMount]
+    """Mounts of your own."""
+
+
+Containers = Annotated[
+    list[Container], Field(min_length=1, max_length=MOST_CONTAINERS, json_schema_extra=_map_by("name"))
+]
+InitContainers = Annotated[
+    list[Container], Field(max_length=MOST_CONTAINERS, json_schema_extra=_map_by("name"))
+]
 
 
 class PodSpec(TypedDict, total=False):
-    """Any field of Kubernetes' PodSpec."""
+    """The pod: any field of Kubernetes' PodSpec."""
 
-    __pydantic_config__ = ConfigDict(extra="allow", use_attribute_docstrings=True)  # type: ignore[misc]
+    __pydantic_config__ = _OPEN  # type: ignore[misc]
 
-    containers: Required[
-        Annotated[
-            list[Container],
-            Field(
-                min_length=1,
-                max_length=100,
-                json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["name"]},
-            ),
-        ]
-    ]
-    """Containers of the pod, one at least."""
+    containers: Required[Containers]
+    """Containers of the pod, each with a name and an image. One at least; one of them works the queue."""
+    initContainers: InitContainers
+    """Containers that run before the others."""
+    volumes: Annotated[list[Volume], Field(json_schema_extra=_map_by("name"))]
+    """Volumes of your own."""
 
 
 class _CheckedAs:
@@ -65,19 +109,20 @@ class _CheckedAs:
 
 
 class PodTemplateMetadata(ApiModel):
-    """What to write on each worker's pod."""
+    """What is written on each of the pods."""
 
     labels: dict[str, str] = Field(default_factory=dict)
-    """Labels of the pods. Bullherd adds its own, under bullherd.dev/ and app.kubernetes.io/."""
+    """Labels of the pods. Bullherd adds its own."""
     annotations: dict[str, str] = Field(default_factory=dict)
     """Annotations of the pods."""
 
 
 class PodTemplate(ApiModel):
-    """The worker's pod, as in a Deployment."""
+    """The worker's pod, as in a Deployment. Any image that works a BullMQ queue will do.
+
+    Each container gets REDIS_HOST, REDIS_PORT, REDIS_USERNAME, REDIS_PASSWORD, REDIS_DB, REDIS_TLS,
+    QUEUE_NAME, QUEUE_PREFIX, QUEUE_CONCURRENCY and WORKER_NAME.
+    """
 
     metadata: PodTemplateMetadata = PodTemplateMetadata()
-    """Labels and annotations of the pods."""
     spec: Annotated[dict[str, Any], _CheckedAs(PodSpec)]
-    """The pod: any field of Kubernetes' PodSpec. Bullherd adds the environment that says which Redis and
-    queue to work."""

@@ -1,0 +1,107 @@
+"""Connections to Redis: how long to wait, who we say we are, and one error for everything that can go wrong.
+
+redis-py heals its connections by itself: one that broke while idle is replaced before use. What remains is
+told as ``RedisUnavailable``, a sentence for a person. It may quote the server, and a server that does not
+know AUTH quotes the password back ("unknown command 'AUTH', with args beginning with: …"), so the password
+is taken out, and the original exception is not chained, because logs print chains.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from redis.asyncio import Connection, ConnectionPool, Redis
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
+from redis.exceptions import AuthenticationError, BusyLoadingError, NoPermissionError, RedisError
+from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.exceptions import TimeoutError as RedisTimeoutError
+
+from bullherd.bullmq.tls import PemContext, TlsConnection
+from bullherd.core.redis_endpoint import RedisEndpoint
+
+CLIENT_NAME = "bullherd:operator"
+CONNECT_TIMEOUT_S = 3.0
+REPLY_TIMEOUT_S = 5.0
+# Must be longer than any block that we ask for: redis-py counts the wait for a blocking reply as silence.
+BLOCKING_REPLY_TIMEOUT_S = 15.0
+LONGEST_BLOCK_S = 10.0
+
+
+class RedisUnavailable(Exception):  # noqa: N818 - it is a state, and reads so where it is caught
+    """A Redis could not be asked: nothing is known of what it holds. ``str()`` is a sentence with the reason.
+
+    Whatever was last known stays the best guess: unknown is not zero. The next call connects anew.
+    """
+
+    def __init__(self, address: str, reason: str) -> None:
+        super().__init__(f"Redis at {address} cannot be used: {reason.rstrip('.')}.")
+        self.address = address
+        self.reason = reason
+
+
+def connect(endpoint: RedisEndpoint) -> Redis:
+    """A client for short commands. Connects at the first command; safe to use from many tasks at once.
+
+    The caller closes it with ``aclose()``.
+    """
+    return _client(endpoint, REPLY_TIMEOUT_S)
+
+
+def connect_blocking(endpoint: RedisEndpoint) -> Redis:
+    """A client for commands that block up to ``LONGEST_BLOCK_S``; otherwise like ``connect``."""
+    return _client(endpoint, BLOCKING_REPLY_TIMEOUT_S)
+
+
+@contextmanager
+def told_as_unavailable(endpoint: RedisEndpoint) -> Iterator[None]:
+    """Turns every error of redis-py into ``RedisUnavailable``."""
+    try:
+        yield
+        return
+    except (RedisError, OSError) as error:
+        reason = _reason(error)
+    if endpoint.password:
+        reason = reason.replace(endpoint.password, "***")
+    raise RedisUnavailable(endpoint.address, reason)
+
+
+def _client(endpoint: RedisEndpoint, reply_timeout: float) -> Redis:
+    options: dict[str, Any] = {
+        "host": endpoint.host,
+        "port": endpoint.port,
+        "db": endpoint.db,
+        "username": endpoint.username or None,
+        "password": endpoint.password or None,
+        "client_name": CLIENT_NAME,
+        "socket_timeout": reply_timeout,
+        "socket_connect_timeout": CONNECT_TIMEOUT_S,
+        "socket_keepalive": True,
+        "decode_responses": True,
+        # RESP2: login by AUTH, which every server and proxy knows, and no CLIENT SETINFO, which ACLs often
+        # refuse.
+        "protocol": 2,
+        "driver_info": None,
+        # Once more at once when a connection breaks; never after a timeout, which would only double the wait.
+        "retry": Retry(NoBackoff(), 1, supported_errors=(RedisConnectionError,)),
+    }
+    if endpoint.tls is None:
+        pool: ConnectionPool = ConnectionPool(connection_class=Connection, **options)
+    else:
+        pool = ConnectionPool(connection_class=TlsConnection, pem=PemContext(endpoint.tls), **options)
+    return Redis.from_pool(pool)
+
+
+def _reason(error: RedisError | OSError) -> str:
+    text = str(error)
+    if isinstance(error, RedisTimeoutError | TimeoutError):
+        return f"it did not answer in time ({text})"
+    if isinstance(error, BusyLoadingError):
+        return "it is still loading its data"
+    if isinstance(error, AuthenticationError) or "NOAUTH" in text:
+        return f"it refused the login, so user name or password are wrong ({text})"
+    if isinstance(error, NoPermissionError):
+        return f"its ACL does not allow what Bullherd needs ({text})"
+    return text or type(error).__name__

@@ -49,7 +49,8 @@ class QueueSnapshot:
     def backlog(self) -> int:
         """Items that a worker could start now or is working on.
 
-        Delayed items count from the moment they are due: with no worker alive nobody else moves them to ``wait``.
+        Delayed items count from the moment they are due: with no worker alive nobody else moves them to
+        ``wait``.
         """
         return self.waiting + self.prioritized + self.paused_list + self.delayed_due + self.active
 

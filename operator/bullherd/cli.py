@@ -1,0 +1,81 @@
+"""The command line: ``bullherd operator``, and what people and builds need besides."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, Field
+from pydantic_settings import BaseSettings, CliApp, CliPositionalArg, CliSubCommand, SettingsConfigDict
+
+from bullherd.settings import OperatorSettings
+
+
+class Operator(OperatorSettings):
+    """Run the operator: watch QueueJobs and scale their workers."""
+
+    def cli_cmd(self) -> None:
+        """Run it; the exit status is that of the process."""
+        from bullherd.operator import run_operator  # imports Kopf, which the other commands need not wait for
+
+        sys.exit(asyncio.run(run_operator(self)))
+
+
+class Crds(BaseModel):
+    """Write the CustomResourceDefinitions, one file each, from the models."""
+
+    directory: CliPositionalArg[Path] = Field(description="Where to write.")
+    check: bool = Field(False, description="Write nothing; fail when a file differs.")
+
+    def cli_cmd(self) -> None:
+        """Write or compare."""
+        from bullherd.api.crds import render
+
+        _write_or_check(self.directory, render(), self.check)
+
+
+class Version(BaseModel):
+    """Print the version."""
+
+    def cli_cmd(self) -> None:
+        """Print it."""
+        from bullherd import __version__
+
+        print(__version__)
+
+
+class Bullherd(BaseSettings):
+    """A Kubernetes operator for BullMQ: what waits in Redis becomes pods."""
+
+    model_config = SettingsConfigDict(cli_prog_name="bullherd", cli_kebab_case=True, cli_implicit_flags=True)
+
+    operator: CliSubCommand[Operator]
+    crds: CliSubCommand[Crds]
+    version: CliSubCommand[Version]
+
+    def cli_cmd(self) -> None:
+        """Run the chosen command."""
+        CliApp.run_subcommand(self)
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """The console script."""
+    CliApp.run(Bullherd, cli_args=arguments)
+
+
+def _write_or_check(directory: Path, files: dict[str, Any], check: bool) -> None:
+    differing = [
+        name
+        for name, text in files.items()
+        if not (directory / name).is_file() or (directory / name).read_text() != text
+    ]
+    if check:
+        for name in differing:
+            print(f"{directory / name} is not what the models say; run `make crds`", file=sys.stderr)
+        sys.exit(1 if differing else 0)
+    directory.mkdir(parents=True, exist_ok=True)
+    for name in differing:
+        (directory / name).write_text(files[name])
+        print(f"wrote {directory / name}")

@@ -1,0 +1,226 @@
+"""The reconciler of QueueJobs: observe, decide, apply, write the status once.
+
+Handlers and watches only put what they saw into the registry and wake a key; every reconcile looks at the
+whole truth. All that this process remembers can be lost: a new leader gets QueueJobs and Deployments from its
+watches' first lists, the queues from Redis, and the wait to shrink from the status.
+
+Windows that a crash may hit: after the Deployment was made and before its replicas have their own field
+manager (the next cycle sees ``scaling_owned`` false and sets them first); after scaling and before the status
+(the next cycle finds the replicas as wanted and writes it); between status and Event (that Event is lost,
+nothing else).
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, replace
+
+import structlog
+
+from bullherd.api import InvalidQueueJob, QueueJob
+from bullherd.controllers.connections import Connections
+from bullherd.controllers.demand import DemandWatch
+from bullherd.controllers.registry import JobKey, Registry
+from bullherd.controllers.statuses import Scaling, StatusWriter
+from bullherd.core.claims import QueueClaim
+from bullherd.core.connection import Connection, ConnectionProblem
+from bullherd.core.deployment import fingerprint_of
+from bullherd.core.reconcile import DeploymentState, Observed, Plan, decide
+from bullherd.core.snapshot import QueueKey
+from bullherd.kube.client import Body, Kubernetes, KubernetesError
+from bullherd.kube.deployments import (
+    apply_template,
+    create_deployment,
+    deployment_state,
+    read_deployment,
+    scale_deployment,
+)
+from bullherd.telemetry.metrics import OperatorMetrics
+
+log = structlog.get_logger(__name__)
+
+_REFRESH = 300.0
+"""Seconds after which the template is applied again though nothing seems to have changed: it heals what
+others edited.
+"""
+
+_RETRY_REFUSED = 30.0
+"""Seconds after which a refused template is tried again: what refused it (a quota, a webhook) may have
+changed.
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class _Applied:
+    """The last template that this process applied for a QueueJob, or why it was refused."""
+
+    fingerprint: str
+    at: float
+    rejection: str | None = None
+
+
+class QueueJobReconciler:
+    """Reconciles one QueueJob at a time; see the module."""
+
+    def __init__(
+        self,
+        kubernetes: Kubernetes,
+        registry: Registry,
+        connections: Connections,
+        demand: DemandWatch,
+        statuses: StatusWriter,
+        metrics: OperatorMetrics,
+        priority_class_prefix: str,
+    ) -> None:
+        self._kubernetes = kubernetes
+        self._registry = registry
+        self._connections = connections
+        self._demand = demand
+        self._statuses = statuses
+        self._metrics = metrics
+        self._priority_class_prefix = priority_class_prefix
+        self._applied: dict[JobKey, _Applied] = {}
+
+    async def reconcile(self, key: JobKey) -> float | None:
+        """One cycle; returns seconds after which time alone may change the answer."""
+        known = self._registry.job(key)
+        if known is None:
+            self._forget(key)
+            return None
+        if isinstance(known.job, InvalidQueueJob):
+            self._registry.claim(key, None)
+            self._demand.forget(key)
+            await self._statuses.report_invalid(key, known.generation, known.job, time.time())
+            return None
+        with self._metrics.reconcile_seconds.time():
+            return await self._reconcile(key, known.job)
+
+    async def claim_all(self) -> None:
+        """Note every known QueueJob's claim before the first reconcile.
+
+        Without it a younger QueueJob that happened to come first would start workers for a queue that is not
+        its own.
+        """
+        for key in self._registry.keys:
+            known = self._registry.job(key)
+            if known is not None and isinstance(known.job, QueueJob):
+                connection = await self._connections.resolve(known.job)
+                self._claim(key, known.job, connection)
+
+    async def _reconcile(self, key: JobKey, job: QueueJob) -> float | None:
+        now = time.time()
+        observed = await self._observe(key, job, now)
+        plan = decide(observed, self._priority_class_prefix, now)
+        before = observed.deployment.replicas if observed.deployment else 0
+        observed = await self._apply(key, observed, plan, now)
+        if observed.rejection is not None:
+            plan = decide(observed, self._priority_class_prefix, now)
+        after = observed.deployment.replicas if observed.deployment else 0
+        self._demand.set_asleep(key, after == 0)
+        self._measure(key, observed, plan)
+        status_due = await self._statuses.write(key, observed, plan, Scaling(before, after), now)
+        waits = [plan.requeue_after, status_due, _REFRESH, _RETRY_REFUSED if observed.rejection else None]
+        return min(wait for wait in waits if wait is not None)
+
+    async def _observe(self, key: JobKey, job: QueueJob, now: float) -> Observed:
+        connection = await self._connections.resolve(job)
+        claim = self._claim(key, job, connection)
+        rival = self._registry.rival_of(claim) if claim else None
+        if isinstance(connection, Connection) and rival is None:
+            self._demand.follow(key, connection.endpoint, _queue_of(job))
+        else:
+            self._demand.forget(key)
+        reading = self._demand.reading(key)
+        deployment = self._registry.deployment(key)
+        if deployment is None:
+            # The watch knows only Deployments with our label; a stranger's of the same name must not be taken
+            # over.
+            body = await read_deployment(self._kubernetes, *key)
+            deployment = deployment_state(body) if body is not None else None
+        applied = self._applied.get(key)
+        refused = applied is not None and applied.rejection is not None and now - applied.at < _RETRY_REFUSED
+        return Observed(
+            job=job,
+            connection=connection,
+            rival=rival,
+            snapshot=reading.snapshot,
+            redis_problem=reading.problem,
+            deployment=deployment,
+            rejection=applied.rejection if applied and refused else None,
+            rejected_fingerprint=applied.fingerprint if applied and refused else None,
+            refresh=applied is None or now - applied.at >= _REFRESH,
+            scale_in=self._statuses.scale_in(key, job),
+        )
+
+    def _claim(
+        self, key: JobKey, job: QueueJob, connection: Connection | ConnectionProblem
+    ) -> QueueClaim | None:
+        """A QueueJob without a usable connection claims nothing."""
+        claim = _claim_of(job, connection) if isinstance(connection, Connection) else None
+        self._registry.claim(key, claim)
+        return claim
+
+    async def _apply(self, key: JobKey, observed: Observed, plan: Plan, now: float) -> Observed:
+        """Carry out the plan; what comes back has the Deployment as it then is, and why it was refused, if it
+        was.
+        """
+        live = observed.deployment
+        try:
+            if plan.manifest is not None and live is None:
+                live = self._seen(
+                    await create_deployment(self._kubernetes, plan.manifest, plan.replicas or 0)
+                )
+            else:
+                if plan.replicas is not None:
+                    live = self._seen(await scale_deployment(self._kubernetes, *key, plan.replicas))
+                if plan.manifest is not None:
+                    live = self._seen(await apply_template(self._kubernetes, plan.manifest))
+        except KubernetesError as error:
+            if error.missing:
+                self._registry.remove_deployment(key)
+            if not error.refused or plan.manifest is None:
+                raise
+            self._applied[key] = _Applied(fingerprint_of(plan.manifest), now, error.message)
+            log.warning("template_rejected", namespace=key[0], queuejob=key[1], reason=error.message)
+            return replace(
+                observed,
+                deployment=live,
+                rejection=error.message,
+                rejected_fingerprint=fingerprint_of(plan.manifest),
+            )
+        if plan.manifest is not None:
+            self._applied[key] = _Applied(fingerprint_of(plan.manifest), now)
+        return replace(observed, deployment=live)
+
+    def _seen(self, body: Body) -> DeploymentState:
+        return self._registry.put_deployment(body)
+
+    def _measure(self, key: JobKey, observed: Observed, plan: Plan) -> None:
+        if observed.snapshot is not None:
+            self._metrics.observe_queue(*key, observed.snapshot)
+        self._metrics.desired_replicas.labels(*key).set(plan.desired_replicas)
+        ready = observed.deployment.ready_replicas if observed.deployment else 0
+        self._metrics.ready_replicas.labels(*key).set(ready)
+
+    def _forget(self, key: JobKey) -> None:
+        self._registry.claim(key, None)
+        self._demand.forget(key)
+        self._statuses.forget(key)
+        self._metrics.forget(*key)
+        self._applied.pop(key, None)
+
+
+def _claim_of(job: QueueJob, connection: Connection) -> QueueClaim:
+    metadata = job.metadata
+    return QueueClaim(
+        namespace=metadata.namespace,
+        name=metadata.name,
+        uid=metadata.uid,
+        created=metadata.creation_timestamp.timestamp(),
+        server=connection.endpoint.address,
+        queue=_queue_of(job),
+    )
+
+
+def _queue_of(job: QueueJob) -> QueueKey:
+    return QueueKey(job.spec.queue.prefix, job.spec.queue.name)

@@ -1,0 +1,139 @@
+"""What the watches brought: every QueueJob, every worker Deployment, and who claims which queue.
+
+Filled by the handlers and by the resync, read by the reconcile. Objects never go backwards: one that is older
+than what is known (a watch event that was overtaken by the answer to our own request) is dropped.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from bullherd.api import InvalidQueueJob, QueueJob
+from bullherd.core.claims import QueueClaim, rival_of
+from bullherd.core.reconcile import DeploymentState
+from bullherd.core.snapshot import QueueKey
+from bullherd.kube.deployments import deployment_state
+
+JobKey = tuple[str, str]
+"""Namespace and name, of a QueueJob and so of its Deployment."""
+
+
+def key_of(body: Mapping[str, Any]) -> JobKey:
+    """The key of any namespaced object."""
+    return body["metadata"]["namespace"], body["metadata"]["name"]
+
+
+def _version(body: Mapping[str, Any]) -> int:
+    return int(body["metadata"].get("resourceVersion", 0))
+
+
+@dataclass(frozen=True, slots=True)
+class KnownQueueJob:
+    """A QueueJob as it was seen last; ``job`` is what is wrong with it when it does not parse."""
+
+    version: int
+    uid: str
+    generation: int
+    job: QueueJob | InvalidQueueJob
+
+
+class Registry:
+    """The operator's view of the cluster. ``wake`` is called for each QueueJob that something changed for."""
+
+    def __init__(self, wake: Callable[[JobKey], None]) -> None:
+        self._wake = wake
+        self._jobs: dict[JobKey, KnownQueueJob] = {}
+        self._deployments: dict[JobKey, tuple[int, DeploymentState]] = {}
+        self._claims: dict[JobKey, QueueClaim] = {}
+        self._claimants: defaultdict[tuple[str, QueueKey], set[JobKey]] = defaultdict(set)
+
+    @property
+    def keys(self) -> list[JobKey]:
+        """All known QueueJobs."""
+        return list(self._jobs)
+
+    def job(self, key: JobKey) -> KnownQueueJob | None:
+        """A QueueJob, or None when it is gone."""
+        return self._jobs.get(key)
+
+    def deployment(self, key: JobKey) -> DeploymentState | None:
+        """The worker Deployment of that name, if a watch or an answer brought it."""
+        known = self._deployments.get(key)
+        return known[1] if known else None
+
+    def put_job(self, body: Mapping[str, Any]) -> bool:
+        """Take a QueueJob; True when it is new or its spec differs from what was known (not for status
+        alone).
+        """
+        key, metadata = key_of(body), body["metadata"]
+        known = self._jobs.get(key)
+        if known is not None and _version(body) < known.version:
+            return False
+        job: QueueJob | InvalidQueueJob
+        try:
+            job = QueueJob.parse(body)
+        except InvalidQueueJob as invalid:
+            job = invalid
+        fresh = KnownQueueJob(_version(body), metadata["uid"], metadata.get("generation", 0), job)
+        self._jobs[key] = fresh
+        if known is not None and (known.uid, known.generation) == (fresh.uid, fresh.generation):
+            return False
+        self._wake(key)
+        return True
+
+    def is_news(self, body: Mapping[str, Any]) -> bool:
+        """Whether this QueueJob is newer than what is known of it, in more than its status."""
+        known, metadata = self._jobs.get(key_of(body)), body["metadata"]
+        if known is None:
+            return True
+        is_newer = _version(body) > known.version
+        return is_newer and (known.uid, known.generation) != (metadata["uid"], metadata.get("generation", 0))
+
+    def remove_job(self, key: JobKey) -> None:
+        """A QueueJob is gone, and its claim with it."""
+        self._jobs.pop(key, None)
+        self.claim(key, None)
+        self._wake(key)
+
+    def put_deployment(self, body: Mapping[str, Any]) -> DeploymentState:
+        """Take a Deployment; its QueueJob is woken when anything that matters changed."""
+        key, version = key_of(body), _version(body)
+        known = self._deployments.get(key)
+        if known is not None and version < known[0]:
+            return known[1]
+        fresh = deployment_state(body)
+        self._deployments[key] = (version, fresh)
+        if known is None or known[1] != fresh:
+            self._wake(key)
+        return fresh
+
+    def remove_deployment(self, key: JobKey) -> None:
+        """A Deployment is gone."""
+        if self._deployments.pop(key, None) is not None:
+            self._wake(key)
+
+    def claim(self, key: JobKey, claim: QueueClaim | None) -> None:
+        """Note which queue a QueueJob wants. Those that share the old or the new queue are woken."""
+        before = self._claims.get(key)
+        if before == claim:
+            return
+        if before is not None:
+            del self._claims[key]
+            self._claimants[before.server, before.queue].discard(key)
+            self._wake_all(self._claimants[before.server, before.queue])
+        if claim is not None:
+            self._claims[key] = claim
+            self._wake_all(self._claimants[claim.server, claim.queue])
+            self._claimants[claim.server, claim.queue].add(key)
+
+    def rival_of(self, claim: QueueClaim) -> QueueClaim | None:
+        """The older QueueJob that has this queue, if there is one."""
+        claimants = self._claimants[claim.server, claim.queue]
+        return rival_of(claim, [self._claims[key] for key in claimants])
+
+    def _wake_all(self, keys: Iterable[JobKey]) -> None:
+        for key in keys:
+            self._wake(key)

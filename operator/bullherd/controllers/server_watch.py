@@ -1,0 +1,265 @@
+"""One Redis server and the queues on it that are managed: the tick, the hints and the stalled check.
+
+A read that fails leaves the last good snapshot and says why; the owners are told once. All three loops go on
+for as long as the server is watched: a Redis that is away makes them wait longer, never end.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass, replace
+
+import structlog
+
+from bullherd.bullmq.connection import LONGEST_BLOCK_S, RedisUnavailable
+from bullherd.bullmq.events import ActivityListener
+from bullherd.bullmq.scripts import QueueUnreadable
+from bullherd.bullmq.snapshots import QueueReader
+from bullherd.bullmq.stalled import StalledRecovery
+from bullherd.core.redis_endpoint import RedisEndpoint
+from bullherd.core.snapshot import QueueKey, QueueSnapshot
+from bullherd.telemetry.health import Health, Pulse
+from bullherd.telemetry.metrics import OperatorMetrics
+
+log = structlog.get_logger(__name__)
+
+_LONGEST_PAUSE = 5.0
+"""Seconds between two tries to read a server that is away."""
+
+_HINT_PAUSE = 0.05
+"""Seconds between two reads for hints: a storm of adds to a paused queue must not become a storm of reads."""
+
+_PULSE_LIMIT = 60.0
+"""Seconds without a turn after which a loop counts as stuck; more than any single wait in it."""
+
+
+@dataclass(frozen=True, slots=True)
+class WatchIntervals:
+    """Seconds, and how often an item may stall before it fails."""
+
+    tick: float
+    stalled_check: float
+    max_stalled_count: int
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """The last good look at a queue, and why the newest one failed, if it did."""
+
+    snapshot: QueueSnapshot | None = None
+    problem: str | None = None
+
+
+class ServerWatch:
+    """Reads its queues until ``run`` is cancelled; ``changed`` is called for each queue that differs from
+    before.
+    """
+
+    def __init__(
+        self,
+        endpoint: RedisEndpoint,
+        changed: Callable[[QueueKey], None],
+        intervals: WatchIntervals,
+        health: Health,
+        metrics: OperatorMetrics,
+    ) -> None:
+        self._endpoint = endpoint
+        self._changed = changed
+        self._intervals = intervals
+        self._health = health
+        self._metrics = metrics
+        self._readings: dict[QueueKey, Reading] = {}
+        self._asleep: set[QueueKey] = set()
+        self._asleep_changed = asyncio.Event()
+        self._read_now = asyncio.Event()
+
+    @property
+    def queues(self) -> Collection[QueueKey]:
+        """The queues that are read."""
+        return self._readings.keys()
+
+    def add(self, queue: QueueKey) -> None:
+        """Begin to read a queue, at once."""
+        self._readings.setdefault(queue, Reading())
+        self._read_now.set()
+
+    def remove(self, queue: QueueKey) -> None:
+        """Read a queue no more."""
+        self._readings.pop(queue, None)
+        self.set_asleep(queue, asleep=False)
+
+    def reading(self, queue: QueueKey) -> Reading:
+        """The newest look at a queue."""
+        return self._readings[queue]
+
+    def set_asleep(self, queue: QueueKey, asleep: bool) -> None:
+        """Whether to listen for hints about a queue."""
+        if asleep == (queue in self._asleep):
+            return
+        (self._asleep.add if asleep else self._asleep.discard)(queue)
+        self._asleep_changed.set()
+
+    async def run(self) -> None:
+        """Watch until cancelled."""
+        pulses = {
+            loop: self._health.pulse(f"{loop} of Redis {self._endpoint.address}", _PULSE_LIMIT)
+            for loop in ("tick", "hints", "stalled check")
+        }
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                tasks.create_task(self._tick(pulses["tick"]))
+                tasks.create_task(self._listen(pulses["hints"]))
+                tasks.create_task(self._recover_stalled(pulses["stalled check"]))
+        finally:
+            for pulse in pulses.values():
+                self._health.end(pulse)
+
+    async def _tick(self, pulse: Pulse) -> None:
+        reader = QueueReader(self._endpoint)
+        pause = self._intervals.tick
+        try:
+            while True:
+                pulse.beat()
+                self._read_now.clear()
+                readable = await self._read(reader, tuple(self._readings))
+                pause = self._intervals.tick if readable else min(pause * 2, _LONGEST_PAUSE)
+                await _wait(self._read_now, min(pause, self._until_next_due()) if readable else pause)
+        finally:
+            await reader.close()
+
+    async def _listen(self, pulse: Pulse) -> None:
+        """Turn activity on the queues that are asleep into reads of just those.
+
+        A queue is read once more after it was first listened to: an item may have come between the read that
+        sent it to sleep and the bookmark in its stream.
+        """
+        listener, reader = ActivityListener(self._endpoint), QueueReader(self._endpoint)
+        try:
+            while True:
+                pulse.beat()
+                self._asleep_changed.clear()
+                try:
+                    before = listener.followed
+                    await listener.follow(tuple(self._asleep))
+                    fresh = listener.followed - before
+                    if fresh or (active := await self._activity(listener)):
+                        await self._read(reader, tuple(fresh or active))
+                        await asyncio.sleep(_HINT_PAUSE)
+                except RedisUnavailable:
+                    # The tick says so to everyone concerned.
+                    await asyncio.sleep(self._intervals.tick)
+        finally:
+            await listener.close()
+            await reader.close()
+
+    async def _activity(self, listener: ActivityListener) -> frozenset[QueueKey]:
+        """Queues that something happened in; none when the set of sleepers changes or after a while."""
+        waiting = asyncio.create_task(listener.wait_for_activity(LONGEST_BLOCK_S))
+        changed = asyncio.create_task(self._asleep_changed.wait())
+        try:
+            await asyncio.wait({waiting, changed}, return_when=asyncio.FIRST_COMPLETED)
+            return waiting.result() if waiting.done() else frozenset()
+        finally:
+            waiting.cancel()
+            changed.cancel()
+            await asyncio.gather(waiting, changed, return_exceptions=True)
+
+    async def _recover_stalled(self, pulse: Pulse) -> None:
+        interval = self._intervals.stalled_check
+        recovery = StalledRecovery(
+            self._endpoint, max_stalled_count=self._intervals.max_stalled_count, interval=interval
+        )
+        try:
+            while True:
+                try:
+                    recovered = await recovery.check(tuple(self._readings), time.time())
+                except RedisUnavailable:
+                    recovered = {}
+                for queue, items in recovered.items():
+                    if items and not isinstance(items, QueueUnreadable):
+                        self._metrics.stalled_items.labels(queue.name).inc(len(items))
+                        log.warning("items_recovered", queue=queue.name, prefix=queue.prefix, items=items)
+                await self._pause_beating(interval, pulse)
+        finally:
+            await recovery.close()
+
+    async def _pause_beating(self, seconds: float, pulse: Pulse) -> None:
+        """Sleep, with beats, however long the interval is."""
+        until = time.monotonic() + seconds
+        while (left := until - time.monotonic()) > 0:
+            pulse.beat()
+            await asyncio.sleep(min(left, _PULSE_LIMIT / 4))
+
+    async def _read(self, reader: QueueReader, queues: Sequence[QueueKey]) -> bool:
+        """Read these queues and tell their owners what is new; False when the server cannot be read."""
+        if not queues:
+            return True
+        now = time.time()
+        try:
+            with self._metrics.redis_read_seconds.labels(self._endpoint.address).time():
+                answers = await reader.snapshots(queues, now)
+        except RedisUnavailable as unavailable:
+            self._metrics.redis_read_errors.labels(self._endpoint.address).inc()
+            for queue in queues:
+                self._note(queue, problem=str(unavailable))
+            return False
+        for queue, answer in answers.items():
+            if isinstance(answer, QueueUnreadable):
+                self._note(queue, problem=answer.reason)
+            else:
+                self._note(queue, snapshot=answer)
+        return True
+
+    def _note(
+        self, queue: QueueKey, snapshot: QueueSnapshot | None = None, problem: str | None = None
+    ) -> None:
+        before = self._readings.get(queue)
+        if before is None:
+            return
+        if snapshot is None:
+            after = Reading(before.snapshot, problem)
+            if before.problem is None:
+                log.warning("queue_unreadable", queue=queue.name, prefix=queue.prefix, reason=problem)
+        elif before.snapshot is not None and snapshot.taken_at < before.snapshot.taken_at:
+            # Overtaken: the tick and the hints read side by side.
+            return
+        else:
+            after = Reading(snapshot)
+            if before.problem is not None:
+                log.info("queue_readable_again", queue=queue.name, prefix=queue.prefix)
+        self._readings[queue] = after
+        if _news(before) != _news(after):
+            self._changed(queue)
+
+    def _until_next_due(self) -> float:
+        """Seconds until a delayed item of a sleeping queue falls due: nobody else would notice that
+        moment.
+        """
+        now = time.time()
+        moments = (
+            reading.snapshot.next_delayed_at
+            for queue in self._asleep
+            if (reading := self._readings.get(queue)) is not None and reading.snapshot is not None
+        )
+        return min((m - now for m in moments if m is not None and m > now), default=float("inf"))
+
+
+def _news(reading: Reading) -> Reading:
+    """A reading without what differs each time and means nothing."""
+    snapshot = reading.snapshot
+    if snapshot is None:
+        return reading
+    return replace(
+        reading,
+        snapshot=replace(snapshot, taken_at=0.0, rate_limited_for=float(snapshot.rate_limited_for > 0)),
+    )
+
+
+async def _wait(event: asyncio.Event, seconds: float) -> None:
+    try:
+        async with asyncio.timeout(seconds):
+            await event.wait()
+    except TimeoutError:
+        pass

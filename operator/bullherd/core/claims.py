@@ -1,0 +1,35 @@
+"""Which QueueJob a queue belongs to when several name the same one.
+
+Two Deployments on one queue would each be sized for the whole backlog. The oldest QueueJob keeps the queue;
+the others wait and say whose it is, and the next oldest takes over when it goes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from bullherd.core.snapshot import QueueKey
+
+
+@dataclass(frozen=True, slots=True)
+class QueueClaim:
+    """One QueueJob's wish for one queue. ``server`` is the endpoint's address, ``created`` unix seconds."""
+
+    namespace: str
+    name: str
+    uid: str
+    created: float
+    server: str
+    queue: QueueKey
+
+
+def rival_of(claim: QueueClaim, others: Iterable[QueueClaim]) -> QueueClaim | None:
+    """The QueueJob that has the queue instead of ``claim``, or None when it is ``claim``'s own."""
+    same_queue = (o for o in others if (o.server, o.queue) == (claim.server, claim.queue))
+    oldest = min(same_queue, key=_seniority, default=claim)
+    return oldest if _seniority(oldest) < _seniority(claim) else None
+
+
+def _seniority(claim: QueueClaim) -> tuple[float, str]:
+    return claim.created, claim.uid

@@ -1,0 +1,93 @@
+"""A QueueJob's status as it is written, and when writing it is worth a request."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+from bullherd.api import Condition, QueueCounts, QueueJobStatus
+from bullherd.api import ScaleIn as ScaleInStatus
+from bullherd.core.reconcile import Observed, Plan
+from bullherd.core.scaling import ScaleIn
+from bullherd.core.snapshot import QueueSnapshot
+
+COUNTS_INTERVAL = 10.0
+"""Seconds between two writes of a status in which only numbers moved."""
+
+
+def status_of(
+    observed: Observed, plan: Plan, conditions: tuple[Condition, ...], last_scale_at: datetime | None
+) -> QueueJobStatus:
+    """The whole status. A field that is None is not known now, and is removed where it stood."""
+    live, snapshot = observed.deployment, observed.snapshot
+    age = snapshot.oldest_item_age if snapshot else None
+    return QueueJobStatus(
+        observed_generation=observed.job.metadata.generation,
+        reason=plan.reason,
+        backlog=snapshot.backlog if snapshot else None,
+        counts=_counts(snapshot) if snapshot else None,
+        replicas=live.existing_replicas if live else 0,
+        ready_replicas=live.ready_replicas if live else 0,
+        desired_replicas=plan.desired_replicas,
+        oldest_item_age_seconds=None if age is None else int(age),
+        paused=snapshot.paused if snapshot else None,
+        snapshot_time=_moment(snapshot.taken_at) if snapshot else None,
+        last_scale_time=last_scale_at,
+        scale_in=ScaleInStatus(since=_moment(plan.scale_in.since), peak=plan.scale_in.peak)
+        if plan.scale_in
+        else None,
+        bullmq_version=snapshot.bullmq_version if snapshot else None,
+        conditions=conditions,
+    )
+
+
+def write_due(
+    written: QueueJobStatus | None, fresh: QueueJobStatus, written_at: float, now: float
+) -> float | None:
+    """Seconds until ``fresh`` should be written: 0 for a transition, None when it says nothing new."""
+    if written is None or _transition_parts(written) != _transition_parts(fresh):
+        return 0.0
+    if _without_clock(written) == _without_clock(fresh):
+        return None
+    return max(0.0, written_at + COUNTS_INTERVAL - now)
+
+
+def scale_in_of(status: QueueJobStatus | None) -> ScaleIn | None:
+    """The wait to shrink that an earlier operator left in the status."""
+    wait = status.scale_in if status else None
+    if wait is None or wait.since is None or wait.peak is None:
+        return None
+    return ScaleIn(wait.since.timestamp(), wait.peak)
+
+
+def _counts(snapshot: QueueSnapshot) -> QueueCounts:
+    return QueueCounts(
+        waiting=snapshot.waiting,
+        prioritized=snapshot.prioritized,
+        paused=snapshot.paused_list,
+        delayed=snapshot.delayed,
+        delayed_due=snapshot.delayed_due,
+        active=snapshot.active,
+        waiting_children=snapshot.waiting_children,
+        completed=snapshot.completed,
+        failed=snapshot.failed,
+    )
+
+
+def _transition_parts(status: QueueJobStatus) -> tuple[object, ...]:
+    return (
+        status.observed_generation,
+        status.desired_replicas,
+        status.replicas,
+        status.ready_replicas,
+        status.paused,
+        {(c.type, c.status, c.reason) for c in status.conditions},
+    )
+
+
+def _without_clock(status: QueueJobStatus) -> QueueJobStatus:
+    """An idle queue is read every second; that alone is no news."""
+    return status.model_copy(update={"snapshot_time": None})
+
+
+def _moment(unix_seconds: float) -> datetime:
+    return datetime.fromtimestamp(unix_seconds, UTC)

@@ -1,0 +1,49 @@
+"""What Kopf calls: each handler notes what was seen and returns; the registry wakes the reconcile.
+
+Only raw event handlers: they write nothing into the resources (no finalizers, no annotations), so a resource
+can always be deleted, with or without an operator. Events of the first list have no type.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import kopf
+
+from bullherd.api import GROUP, PLURAL, VERSION
+from bullherd.controllers.registry import Registry, key_of
+from bullherd.core.deployment import MANAGED_BY, MANAGED_BY_LABEL
+
+
+def register_handlers(kopf_registry: kopf.OperatorRegistry, registry: Registry) -> None:
+    """Make Kopf feed this registry."""
+
+    @kopf.on.event(GROUP, VERSION, PLURAL, registry=kopf_registry, id="queuejob")
+    async def queuejob_seen(event: Any, **_: Any) -> None:
+        if event["type"] == "DELETED":
+            registry.remove_job(key_of(event["object"]))
+        else:
+            registry.put_job(event["object"])
+
+    @kopf.on.event("apps", "v1", "deployments", registry=kopf_registry, id="deployment")
+    async def deployment_seen(event: Any, **_: Any) -> None:
+        if event["type"] == "DELETED":
+            registry.remove_deployment(key_of(event["object"]))
+        else:
+            registry.put_deployment(event["object"])
+
+
+def kopf_settings(watch_all: bool) -> kopf.OperatorSettings:
+    """Kopf's settings: server-side filters, short timeouts, and no marks of its own on any resource."""
+    settings = kopf.OperatorSettings()
+    settings.watching.label_selectors["apps", "deployments"] = f"{MANAGED_BY_LABEL}={MANAGED_BY}"
+    settings.watching.server_timeout = 300
+    settings.watching.client_timeout = 330
+    settings.watching.connect_timeout = 30
+    settings.networking.request_timeout = 60
+    settings.queueing.worker_limit = None
+    settings.posting.enabled = False
+    # Discovery of CRDs and namespaces needs cluster-wide rights, which an operator of some namespaces does
+    # not get.
+    settings.scanning.disabled = not watch_all
+    return settings

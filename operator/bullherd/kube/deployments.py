@@ -1,0 +1,84 @@
+"""Worker Deployments: read into the core's state, applied from its manifests."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from bullherd.core.deployment import FINGERPRINT_ANNOTATION, Manifest
+from bullherd.core.reconcile import DeploymentState
+from bullherd.kube.client import Body, Kubernetes, KubernetesError, Resource
+
+DEPLOYMENTS = Resource("/apis/apps/v1", "deployments")
+
+TEMPLATE_MANAGER = "bullherd"
+SCALING_MANAGER = "bullherd-scaling"
+
+
+async def read_deployment(kubernetes: Kubernetes, namespace: str, name: str) -> Body | None:
+    """The live Deployment of that name, whoever made it; None when there is none."""
+    try:
+        return await kubernetes.get(DEPLOYMENTS, namespace, name)
+    except KubernetesError as error:
+        if error.missing:
+            return None
+        raise
+
+
+async def create_deployment(kubernetes: Kubernetes, manifest: Manifest, replicas: int) -> Body:
+    """Make it with its replicas, then give those to the scaling manager.
+
+    Ended between the two requests, the replicas stay with the template manager: ``scaling_owned`` tells the
+    next cycle.
+    """
+    whole = {**manifest, "spec": {**manifest["spec"], "replicas": replicas}}
+    await kubernetes.apply(DEPLOYMENTS, whole, TEMPLATE_MANAGER)
+    return await scale_deployment(
+        kubernetes, manifest["metadata"]["namespace"], manifest["metadata"]["name"], replicas
+    )
+
+
+async def apply_template(kubernetes: Kubernetes, manifest: Manifest) -> Body:
+    """Bring an existing Deployment to the manifest; its replicas stay with the scaling manager."""
+    return await kubernetes.apply(DEPLOYMENTS, manifest, TEMPLATE_MANAGER)
+
+
+async def scale_deployment(kubernetes: Kubernetes, namespace: str, name: str, replicas: int) -> Body:
+    """Set the replicas of an existing Deployment."""
+    body = {
+        "apiVersion": "apps/v1",
+        "kind": "Deployment",
+        "metadata": {"namespace": namespace, "name": name},
+        "spec": {"replicas": replicas},
+    }
+    return await kubernetes.apply(DEPLOYMENTS, body, SCALING_MANAGER)
+
+
+def deployment_state(body: Mapping[str, Any]) -> DeploymentState:
+    """A Deployment object of the API as the core sees it."""
+    metadata, spec, status = body["metadata"], body["spec"], body.get("status") or {}
+    owners = metadata.get("ownerReferences") or []
+    return DeploymentState(
+        owner_uid=next((owner["uid"] for owner in owners if owner.get("controller")), None),
+        fingerprint=(metadata.get("annotations") or {}).get(FINGERPRINT_ANNOTATION),
+        replicas=spec.get("replicas", 1),
+        existing_replicas=status.get("replicas", 0),
+        ready_replicas=status.get("readyReplicas", 0),
+        scaling_owned=any(
+            field.get("manager") == SCALING_MANAGER for field in metadata.get("managedFields") or []
+        ),
+        problem=_problem_of(status.get("conditions") or []),
+    )
+
+
+def _problem_of(conditions: list[Mapping[str, Any]]) -> str | None:
+    """ReplicaFailure: the API server refuses the pods (quota, Pod Security). Not progressing: they never
+    become ready.
+    """
+    for condition in conditions:
+        state = (condition["type"], condition["status"])
+        if state == ("ReplicaFailure", "True") or (
+            state == ("Progressing", "False") and condition.get("reason") == "ProgressDeadlineExceeded"
+        ):
+            return f"The workers' pods do not start: {condition.get('message', condition.get('reason'))}"
+    return None

@@ -26,11 +26,15 @@ class InvalidQueueJob(ValueError):  # noqa: N818 - it names the state of the res
 
 def _sentence(detail: ErrorDetails) -> str:
     path = _path(detail["loc"])
-    if detail["type"] == "missing":
-        return f"{path} is missing"
-    if detail["type"] == "rule":
-        return f"{path}: {detail['msg']}"
-    return f"{path} {_what_it_should_be(detail)}{_what_it_is(detail['input'])}"
+    match detail["type"]:
+        case "missing":
+            return f"{path} is missing"
+        case "rule":
+            return f"{path}: {detail['msg']}"
+        case "too_short" | "too_long" | "string_too_short" | "string_too_long":
+            return f"{path} {_length_that_it_should_have(detail)}"
+        case _:
+            return f"{path} {_what_it_should_be(detail)}, but is {_what_it_is(detail['input'])}"
 
 
 def _path(location: tuple[int | str, ...]) -> str:
@@ -40,26 +44,31 @@ def _path(location: tuple[int | str, ...]) -> str:
     return path.removeprefix(".") or "the resource"
 
 
+def _length_that_it_should_have(detail: ErrorDetails) -> str:
+    limits = detail["ctx"]
+    bound = (
+        f"at least {limits['min_length']}" if "min_length" in limits else f"at most {limits['max_length']}"
+    )
+    number = limits.get("min_length", limits.get("max_length"))
+    unit = "character" if detail["type"].startswith("string") else "item"
+    return f"should have {bound} {unit}{'' if number == 1 else 's'}, but has {len(detail['input'])}"
+
+
 def _what_it_should_be(detail: ErrorDetails) -> str:
-    if detail["type"] in ("model_type", "model_attributes_type", "dict_type"):
-        return "should be an object"
-    if detail["type"] in ("list_type", "tuple_type"):
-        return "should be a list"
-    words = detail["msg"]
-    for subject in ("Input ", "String ", "List ", "Tuple ", "Value "):
-        words = words.removeprefix(subject)
-    return words
+    match detail["type"]:
+        case "model_type" | "model_attributes_type" | "dict_type":
+            return "should be an object"
+        case "list_type" | "tuple_type":
+            return "should be a list"
+        case _:
+            return detail["msg"].partition(" ")[2]
 
 
 def _what_it_is(value: Any) -> str:
-    """Show a short plain value; never a part of a pod template, which may hold what is private."""
+    """A short plain value; never a part of a pod template, which may hold what is private."""
     if isinstance(value, Mapping):
-        return ", but is an object"
+        return "an object"
     if isinstance(value, list | tuple):
-        return f", but is a list of {len(value)}"
+        return f"a list of {len(value)}"
     shown = repr(value)
-    return (
-        f", but is {shown}"
-        if len(shown) <= LONGEST_SHOWN_VALUE
-        else f", but is {shown[:LONGEST_SHOWN_VALUE]}…"
-    )
+    return shown if len(shown) <= LONGEST_SHOWN_VALUE else f"{shown[:LONGEST_SHOWN_VALUE]}…"

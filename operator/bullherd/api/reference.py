@@ -24,8 +24,9 @@ _INTRODUCTION = f"""\
 
 {{description}}
 
-`{resource.GROUP}/{resource.VERSION}`, namespaced, short `{resource.SHORT_NAME}`. `kubectl get {resource.PLURAL}`
-lists them, with `-o wide` in more detail; `kubectl explain {resource.SINGULAR}.spec` says what is here.
+`{resource.GROUP}/{resource.VERSION}`, namespaced, short `{resource.SHORT_NAME}`.
+`kubectl get {resource.PLURAL}` lists them, with `-o wide` in more detail;
+`kubectl explain {resource.SINGULAR}.spec` says what is here.
 
 An *item* is one BullMQ job in a queue; *Job* is left to Kubernetes. {{rules}}.
 """
@@ -34,9 +35,9 @@ _CHECKS = """\
 ## What is checked, and when
 
 When a QueueJob is applied, the API server checks types, bounds and the rules below, and refuses a bad one
-with a sentence. What it cannot know shows later in the condition `Ready`, and heals by itself when it is mended: a
-connection that does not exist or is not open for the namespace, a template that Kubernetes refuses, a Secret
-that is missing, a queue that another QueueJob works already.
+with a sentence. What it cannot know shows later in the condition `Ready`, and heals by itself when it is
+mended: a connection that does not exist or is not open for the namespace, a template that Kubernetes refuses,
+a Secret that is missing, a queue that another QueueJob works already.
 """
 
 

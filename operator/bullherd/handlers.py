@@ -18,6 +18,9 @@ from bullherd.core.deployment import MANAGED_BY, MANAGED_BY_LABEL
 def register_handlers(kopf_registry: kopf.OperatorRegistry, registry: Registry) -> None:
     """Make Kopf feed this registry."""
 
+    # A registry of one's own comes without Kopf's logins; this one uses the same client library as we do.
+    kopf.on.login(registry=kopf_registry)(kopf.login_via_async_client)
+
     @kopf.on.event(GROUP, VERSION, PLURAL, registry=kopf_registry, id="queuejob")
     async def queuejob_seen(event: Any, **_: Any) -> None:
         if event["type"] == "DELETED":

@@ -79,8 +79,8 @@ class Connections:
             known = ", ".join(sorted(self._usable_in(namespace))) or "none"
             return ConnectionProblem(
                 "ConnectionUnknown",
-                f"There is no connection {name!r}. Known ones for this namespace: {known}. Name one of them in "
-                f"spec.redis.connection, or ask for {name!r} in the chart's connections.",
+                f"There is no connection {name!r}. Known ones for this namespace: {known}. Name one of "
+                f"them in spec.redis.connection, or ask for {name!r} in the chart's connections.",
             )
         if isinstance(connection, Connection) and not connection.allows(namespace):
             return ConnectionProblem(

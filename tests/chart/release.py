@@ -1,0 +1,116 @@
+"""One installed release of the chart in a namespace of its own, and what a test asks the cluster about it."""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from tests.chart.rendering import CHART, ROOT, HelmError, helm_program
+
+NAME = "bullherd"
+OPERATOR = "system:serviceaccount:{namespace}:bullherd-operator"
+CLUSTER_KINDS = "clusterroles,clusterrolebindings,priorityclasses"
+
+Values = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Cluster:
+    """kubectl and helm against one cluster."""
+
+    kubeconfig: Path
+
+    def kubectl(self, *arguments: str, stdin: str | None = None, check: bool = True) -> str:
+        done = self._run("kubectl", *arguments, stdin=stdin)
+        if check and done.returncode:
+            raise AssertionError(f"kubectl {' '.join(arguments)}: {done.stderr}")
+        return done.stdout
+
+    def helm(self, *arguments: str, stdin: str | None = None) -> str:
+        done = self._run(helm_program(), *arguments, stdin=stdin)
+        if done.returncode:
+            raise HelmError(done.stderr)
+        return done.stdout
+
+    def get(self, *arguments: str) -> Any:
+        return json.loads(self.kubectl("get", *arguments, "-o", "json"))
+
+    def may(self, who: str, verb: str, resource: str, namespace: str = "", group: str = "") -> bool:
+        """Whether the API server would let this user or service account do it; no namespace means in all."""
+        scope = ["--namespace", namespace] if namespace else ["--all-namespaces"]
+        groups = [f"--as-group={group}"] if group else []
+        answer = self.kubectl("auth", "can-i", verb, resource, f"--as={who}", *groups, *scope, check=False)
+        return answer.strip() == "yes"
+
+    def _run(self, *command: str, stdin: str | None) -> subprocess.CompletedProcess[str]:
+        path = os.pathsep.join([str(ROOT / ".cluster" / "bin"), os.environ.get("PATH", "")])
+        environment = {**os.environ, "KUBECONFIG": str(self.kubeconfig), "PATH": path}
+        return subprocess.run(
+            command, input=stdin, env=environment, capture_output=True, text=True, timeout=170, check=False
+        )
+
+
+@dataclass(frozen=True)
+class Release:
+    """Values that keep it apart from every other release in the cluster are always set."""
+
+    cluster: Cluster
+    namespace: str
+    chart: Path = CHART
+
+    @property
+    def operator(self) -> str:
+        return OPERATOR.format(namespace=self.namespace)
+
+    def install(self, *values: Values, wait: bool = True) -> None:
+        self._apply("install", values, wait)
+
+    def upgrade(self, *values: Values, wait: bool = True) -> None:
+        self._apply("upgrade", values, wait)
+
+    def uninstall(self) -> None:
+        self.cluster.helm("uninstall", NAME, "-n", self.namespace, "--wait", "--timeout", "120s")
+
+    def secret(self, name: str, namespace: str | None = None) -> dict[str, str]:
+        data = self.cluster.get("secret", name, "-n", namespace or self.namespace).get("data", {})
+        return {key: base64.b64decode(value).decode() for key, value in data.items()}
+
+    def redis(self, *command: str) -> str:
+        """redis-cli in the Redis pod, which knows its own password."""
+        return self.cluster.kubectl(
+            "-n", self.namespace, "exec", "statefulset/bullherd-redis", "--", "redis-cli", *command
+        ).strip()
+
+    def left(self) -> set[str]:
+        """What exists with this release's label: kind/name."""
+        kinds = self.cluster.kubectl("api-resources", "--namespaced", "--verbs=list", "-o", "name").split()
+        mine = ["-l", f"app.kubernetes.io/instance={NAME}", "-o", "name"]
+        namespaced = self.cluster.kubectl("get", ",".join(kinds), "-n", self.namespace, *mine)
+        everywhere = self.cluster.kubectl("get", CLUSTER_KINDS, *mine)
+        own = [name for name in everywhere.split() if self.namespace in name]
+        return set(namespaced.split()) | set(own)
+
+    def _apply(self, verb: str, values: tuple[Values, ...], wait: bool) -> None:
+        command = [verb, NAME, str(self.chart), "-n", self.namespace, "--values", "-"]
+        merged: Values = {}
+        for more in ({"priorityClasses": {"prefix": f"{self.namespace}-"}}, *values):
+            merged = merge(merged, more)
+        if wait:
+            command += ["--wait", "--timeout", "120s"]
+        self.cluster.helm(*command, stdin=yaml.safe_dump(merged))
+
+
+def merge(first: Values, second: Values) -> Values:
+    """Two trees of values as one, the second winning."""
+    merged = dict(first)
+    for key, value in second.items():
+        both = isinstance(merged.get(key), dict) and isinstance(value, dict)
+        merged[key] = merge(merged[key], value) if both else value
+    return merged

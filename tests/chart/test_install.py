@@ -1,0 +1,149 @@
+"""Install, upgrade, roll back, uninstall with the real helm. Needs the cluster and its Redis image."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from tests.chart.release import Release
+from tests.chart.rendering import CHART, HelmError
+
+pytestmark = pytest.mark.e2e
+
+
+def test_password_and_items_survive_upgrade_and_rollback(
+    release: Release, redis_only: dict[str, Any]
+) -> None:
+    release.install(redis_only)
+    password = release.secret("bullherd-redis")["password"]
+    assert release.redis("SET", "bull:mail:1", "an item") == "OK"
+
+    release.upgrade(redis_only, {"redis": {"embedded": {"maxmemory": "100mb"}}})
+    assert release.redis("CONFIG", "GET", "maxmemory").split()[1] == str(100 * 1024**2)
+    assert release.redis("GET", "bull:mail:1") == "an item"
+    assert release.secret("bullherd-redis")["password"] == password
+    assert release.secret("bullherd-connection-default")["password"] == password
+
+    release.cluster.helm("rollback", "bullherd", "1", "-n", release.namespace, "--wait", "--timeout", "120s")
+    assert release.redis("CONFIG", "GET", "maxmemory").split()[1] == str(384 * 1024**2)
+    assert release.redis("GET", "bull:mail:1") == "an item"
+    assert release.secret("bullherd-redis")["password"] == password
+
+
+def test_an_upgrade_that_changes_nothing_restarts_nothing(
+    release: Release, redis_only: dict[str, Any]
+) -> None:
+    def pod() -> str:
+        uid: str = release.cluster.get("pod", "bullherd-redis-0", "-n", release.namespace)["metadata"]["uid"]
+        return uid
+
+    release.install(redis_only)
+    before = pod()
+    release.upgrade(redis_only)
+    assert pod() == before
+
+
+def test_a_new_password_reaches_redis_and_everybody_else(
+    release: Release, redis_only: dict[str, Any]
+) -> None:
+    release.install(redis_only)
+    release.redis("SET", "bull:mail:1", "an item")
+    release.upgrade(redis_only, {"redis": {"embedded": {"password": "n3w"}}})
+    assert release.redis("CONFIG", "GET", "requirepass").split()[1] == "n3w"
+    assert release.redis("GET", "bull:mail:1") == "an item"
+    assert yaml.safe_load(release.secret("bullherd-connections")["default.yaml"])["password"] == "n3w"
+    assert release.secret("bullherd-connection-default")["password"] == "n3w"
+
+
+def test_uninstalling_leaves_the_queues_and_nothing_else(
+    release: Release, redis_only: dict[str, Any]
+) -> None:
+    release.install(redis_only)
+    release.redis("SET", "bull:mail:1", "an item")
+    assert len(release.left()) > 10
+    release.uninstall()
+    assert release.left() == {"persistentvolumeclaim/bullherd-redis"}
+
+    release.install(redis_only)
+    assert release.redis("GET", "bull:mail:1") == "an item"
+
+
+def test_switching_the_embedded_redis_off_keeps_its_volume(
+    release: Release, redis_only: dict[str, Any]
+) -> None:
+    release.install(redis_only)
+    release.redis("SET", "bull:mail:1", "an item")
+    release.upgrade(redis_only, {"redis": {"embedded": {"enabled": False}}})
+    assert "default.yaml" not in release.secret("bullherd-connections")
+    assert {name for name in release.left() if "redis" in name} == {"persistentvolumeclaim/bullherd-redis"}
+    release.upgrade(redis_only)
+    assert release.redis("GET", "bull:mail:1") == "an item"
+
+
+def test_a_connection_that_is_taken_away_is_gone(release: Release, no_pods: dict[str, Any]) -> None:
+    sessions = {"host": "redis.example.com", "password": "x", "namespaces": [release.namespace]}
+    release.install(no_pods, {"connections": {"sessions": sessions, "mail": {"host": "mail.example.com"}}})
+    assert set(release.secret("bullherd-connections")) == {"sessions.yaml", "mail.yaml"}
+    assert release.secret("bullherd-connection-sessions")["password"] == "x"
+    release.upgrade(no_pods, {"connections": {"mail": {"host": "mail.example.com"}}})
+    assert set(release.secret("bullherd-connections")) == {"mail.yaml"}
+    assert "secret/bullherd-connection-sessions" not in release.left()
+
+
+def test_a_namespace_that_does_not_exist_is_named(release: Release, no_pods: dict[str, Any]) -> None:
+    missing = {"host": "redis.example.com", "password": "x", "namespaces": ["not-there"]}
+    with pytest.raises(HelmError, match='namespaces "not-there" not found'):
+        release.install(no_pods, {"connections": {"sessions": missing}})
+
+
+def test_crds_are_upgraded_and_outlive_the_release(
+    release: Release, no_pods: dict[str, Any], tmp_path: Path
+) -> None:
+    """With a definition of its own in a copy of the chart: the real one belongs to the cluster's users."""
+    chart = Path(shutil.copytree(CHART, tmp_path / "bullherd"))
+    own = Release(release.cluster, release.namespace, chart)
+    name = f"tests.{release.namespace}.example.com"
+    (original,) = (chart / "files" / "crds").glob("*.yaml")
+    original.unlink()
+    write_crd(chart, name, {"colour": {"type": "string"}})
+    with_crds = {"crds": {"install": True}}
+    try:
+        own.install(no_pods, with_crds)
+        write_crd(chart, name, {"colour": {"type": "string"}, "size": {"type": "integer"}})
+        own.upgrade(no_pods, with_crds)
+        assert set(fields(own, name)) == {"colour", "size"}
+        own.upgrade(no_pods)
+        assert set(fields(own, name)) == {"colour", "size"}
+        own.upgrade(no_pods, with_crds)
+        own.uninstall()
+        assert set(fields(own, name)) == {"colour", "size"}
+    finally:
+        release.cluster.kubectl("delete", "crd", name, "--ignore-not-found")
+
+
+def fields(release: Release, crd: str) -> dict[str, Any]:
+    version = release.cluster.get("crd", crd)["spec"]["versions"][0]
+    properties: dict[str, Any] = version["schema"]["openAPIV3Schema"]["properties"]["spec"]["properties"]
+    return properties
+
+
+def write_crd(chart: Path, name: str, properties: dict[str, Any]) -> None:
+    plural, _, group = name.partition(".")
+    schema = {"type": "object", "properties": {"spec": {"type": "object", "properties": properties}}}
+    version = {"name": "v1", "served": True, "storage": True, "schema": {"openAPIV3Schema": schema}}
+    crd = {
+        "apiVersion": "apiextensions.k8s.io/v1",
+        "kind": "CustomResourceDefinition",
+        "metadata": {"name": name},
+        "spec": {
+            "group": group,
+            "scope": "Namespaced",
+            "names": {"plural": plural, "singular": "test", "kind": "Test", "listKind": "TestList"},
+            "versions": [version],
+        },
+    }
+    (chart / "files" / "crds" / "test.yaml").write_text(yaml.safe_dump(crd))

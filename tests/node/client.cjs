@@ -127,9 +127,10 @@ async function serveQueues(lines) {
 async function work(job, hold) {
   say({ event: "started", id: job.id, name: job.name, at: Date.now() });
   if (hold) await new Promise(() => {});
-  if (job.data && job.data.sleep) await new Promise((resolve) => setTimeout(resolve, job.data.sleep));
-  if (job.data && job.data.fail) throw new Error(job.data.fail);
-  return job.data && "return" in job.data ? job.data.return : null;
+  const wanted = Object(job.data);
+  if (wanted.sleep) await new Promise((resolve) => setTimeout(resolve, wanted.sleep));
+  if (wanted.fail) throw new Error(wanted.fail);
+  return "return" in wanted ? wanted.return : null;
 }
 
 function runWorker(lines) {

@@ -1,4 +1,4 @@
-"""What a snapshot counts, with items added and worked by bullmq 5 and 6. Needs redis-server, Node 20 and npm."""
+"""What a snapshot counts, of items that bullmq 5 and 6 added and worked. Needs redis-server, Node 20 and npm."""
 
 from __future__ import annotations
 
@@ -13,6 +13,8 @@ from tests.fixtures.redis import RedisServer
 from tests.redis.conftest import Look
 
 pytestmark = [pytest.mark.redis, pytest.mark.node]
+
+CHILD = {"name": "child", "queueName": "elsewhere"}
 
 
 async def test_each_state_is_counted(bullmq_node: BullmqNode, look: Look) -> None:
@@ -46,9 +48,6 @@ async def test_each_state_is_counted(bullmq_node: BullmqNode, look: Look) -> Non
     )
     assert counts(snapshot) == counts(expected)
     assert snapshot.backlog == 6
-
-
-CHILD = {"name": "child", "queueName": "elsewhere"}
 
 
 def counts(snapshot: QueueSnapshot) -> dict[str, object]:

@@ -65,7 +65,9 @@ def database(postgres_process: PostgresServer, database_name: str) -> Iterator[E
 
 @pytest.fixture
 def add_rows(database: Engine) -> AddRows:
-    """Rows with sound defaults: `add_rows({"prompt": "…"}, {"rating": 5})`, all at noon of DAY unless they say otherwise."""
+    """Rows with sound defaults: `add_rows({"prompt": "…"}, {"rating": 5})`, all at noon of DAY unless they
+    say otherwise.
+    """
 
     def add(*rows: dict[str, Any]) -> None:
         with database.begin() as connection:

@@ -1,7 +1,8 @@
 """A private PostgreSQL server for tests: a real one, in a folder of its own, on a free loopback port.
 
-Needs the Debian package `postgresql` (15 or newer). The server refuses to run as root: then it runs as the user `postgres` that the
-package makes. Each test gets a database of its own, with the schema in place; starting one takes 30 ms, the server 2 s once.
+Needs the Debian package `postgresql` (15 or newer). The server refuses to run as root: then it runs as the
+user `postgres` that the package makes. Each test gets a database of its own, with the schema in place;
+starting one takes 30 ms, the server 2 s once.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import signal
 import subprocess
 import tempfile
 import time
+from contextlib import suppress
 from pathlib import Path
 
 from sqlalchemy import URL, create_engine, text
@@ -29,7 +31,9 @@ class PostgresServer:
 
     def __init__(self) -> None:
         self.port = free_port()
-        self._user = ["setpriv", "--reuid=postgres", "--regid=postgres", "--clear-groups"] if os.geteuid() == 0 else []
+        self._user = (
+            ["setpriv", "--reuid=postgres", "--regid=postgres", "--clear-groups"] if os.geteuid() == 0 else []
+        )
         self._programs = _programs()
         self._folder = Path(tempfile.mkdtemp(prefix="bullherd-postgres-"))
         if self._user:
@@ -42,13 +46,10 @@ class PostgresServer:
         password_file = self._folder / "password"
         password_file.write_text(PASSWORD)
         password_file.chmod(0o644)
-        subprocess.run(
-            [*self._user, str(self._programs / "initdb"), "--pgdata", str(self._data), "--username=owner"]
-            + [f"--pwfile={password_file}", "--auth=scram-sha-256", "--encoding=UTF8", "--locale=C", "--no-sync"],
-            check=True,
-            capture_output=True,
-            cwd=self._folder,
-        )
+        options = ["--username=owner", "--auth=scram-sha-256", "--encoding=UTF8", "--locale=C", "--no-sync"]
+        command = [*self._user, str(self._programs / "initdb"), "-D", str(self._data), *options]
+        command.append(f"--pwfile={password_file}")
+        subprocess.run(command, check=True, capture_output=True, cwd=self._folder)
         self.start()
 
     def url(self, database: str = "postgres", user: str = "owner", password: str = PASSWORD) -> URL:
@@ -58,7 +59,14 @@ class PostgresServer:
 
     def start(self) -> None:
         # --pdeathsig: the kernel ends the server with the test process, even when that is killed.
-        command = ["setpriv", "--pdeathsig=QUIT", *self._user[1:], str(self._programs / "postgres"), "-D", str(self._data)]
+        command = [
+            "setpriv",
+            "--pdeathsig=QUIT",
+            *self._user[1:],
+            str(self._programs / "postgres"),
+            "-D",
+            str(self._data),
+        ]
         settings = {
             "listen_addresses": "127.0.0.1",
             "port": str(self.port),
@@ -72,7 +80,9 @@ class PostgresServer:
         self._wait_until_it_answers(self._process)
 
     def stop(self) -> None:
-        """As an administrator in a hurry would (`pg_ctl stop -m fast`): sessions are ended, the data is kept."""
+        """As an administrator in a hurry would (`pg_ctl stop -m fast`): sessions are ended, the data is
+        kept.
+        """
         if self._process is not None:
             self._process.send_signal(signal.SIGINT)
             self._process.wait(START_LIMIT_S)
@@ -104,7 +114,8 @@ class PostgresServer:
         assert self._process is not None
         children = Path(f"/proc/{self._process.pid}/task/{self._process.pid}/children").read_text().split()
         for pid in [self._process.pid, *map(int, children)]:
-            os.kill(pid, number)
+            with suppress(ProcessLookupError):  # a session may end while we count them
+                os.kill(pid, number)
 
     def _wait_until_it_answers(self, process: subprocess.Popen[bytes]) -> None:
         engine = create_engine(self.url())
@@ -115,7 +126,9 @@ class PostgresServer:
             except OperationalError as problem:
                 if process.poll() is not None or time.monotonic() > limit:
                     log = (self._folder / "postgres.log").read_text(errors="replace")[-2000:]
-                    raise RuntimeError(f"PostgreSQL did not start on port {self.port}: {problem}\n{log}") from None
+                    raise RuntimeError(
+                        f"PostgreSQL did not start on port {self.port}: {problem}\n{log}"
+                    ) from None
                 time.sleep(0.02)
             else:
                 engine.dispose()
@@ -126,5 +139,7 @@ def _programs() -> Path:
     """The newest server that Debian's packages put under /usr/lib/postgresql."""
     found = sorted(Path("/usr/lib/postgresql").glob("*/bin/postgres"), key=lambda path: int(path.parts[-3]))
     if not found:
-        raise RuntimeError("the PostgreSQL server is not installed: apt-get install postgresql (Debian, Ubuntu)")
+        raise RuntimeError(
+            "the PostgreSQL server is not installed: apt-get install postgresql (Debian, Ubuntu)"
+        )
     return found[-1].parent

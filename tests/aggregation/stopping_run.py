@@ -1,6 +1,7 @@
 """A run in a process of its own that stops at a step and waits there to be killed; see test_crash.py.
 
-    python stopping_run.py DATABASE_URL FOLDER STEP     STEP: reading, publishing, or the number of files published
+python stopping_run.py DATABASE_URL FOLDER STEP     STEP: reading, publishing, or the number of files
+published
 """
 
 from __future__ import annotations

@@ -1,4 +1,6 @@
-"""Training data on a volume: right, complete, and the same bytes every time. Needs PostgreSQL (see postgres.py)."""
+"""Training data on a volume: right, complete, and the same bytes every time. Needs PostgreSQL (see
+postgres.py).
+"""
 
 from __future__ import annotations
 
@@ -140,7 +142,9 @@ def test_running_again_gives_the_same_bytes_and_no_other_file(database: Engine, 
     assert published(one) == first == published(two)
 
 
-def test_rows_that_were_not_touched_keep_their_place_after_an_update(database: Engine, volume: VolumeTarget) -> None:
+def test_rows_that_were_not_touched_keep_their_place_after_an_update(
+    database: Engine, volume: VolumeTarget
+) -> None:
     """PostgreSQL moves updated rows to the end of the table; the order must not come from there."""
     seed_days(database, count=500, days=1, last_day=date(2026, 11, 1), seed=1)
     run(database, volume)
@@ -199,7 +203,9 @@ def test_many_runs_of_one_range_at_once(database: Engine, volume: VolumeTarget) 
 def test_runs_over_different_rows_at_once_leave_one_whole_version(
     database: Engine, volume: VolumeTarget, add_rows: AddRows
 ) -> None:
-    """The slower run publishes between the files of the faster one; whoever's manifest is last, its files are there."""
+    """The slower run publishes between the files of the faster one; whoever's manifest is last, its files
+    are there.
+    """
     add_rows({})
 
     def a_faster_run_with_one_row_more(progress: Progress) -> None:
@@ -211,7 +217,9 @@ def test_runs_over_different_rows_at_once_leave_one_whole_version(
     assert len(records(volume, "preference")) == read_manifest(volume)["rows"]["used"] == 1
 
 
-def test_a_run_that_nobody_waits_for_publishes_nothing(database: Engine, volume: VolumeTarget, add_rows: AddRows) -> None:
+def test_a_run_that_nobody_waits_for_publishes_nothing(
+    database: Engine, volume: VolumeTarget, add_rows: AddRows
+) -> None:
     add_rows({})
 
     def stop(progress: Progress) -> None:
@@ -224,7 +232,9 @@ def test_a_run_that_nobody_waits_for_publishes_nothing(database: Engine, volume:
     assert list((volume.root / INCOMING).iterdir()) == []
 
 
-def test_progress_rises_to_100(database: Engine, volume: VolumeTarget, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_progress_rises_to_100(
+    database: Engine, volume: VolumeTarget, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("correction_aggregation.aggregate.REPORT_EVERY_S", 0)
     seed_days(database, count=50, days=1, last_day=date(2026, 11, 1), seed=1)
     seen: list[Progress] = []
@@ -238,5 +248,7 @@ def test_progress_rises_to_100(database: Engine, volume: VolumeTarget, monkeypat
 
 def test_a_volume_that_cannot_be_written_is_said_in_a_sentence(database: Engine, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("in the way")
-    with pytest.raises(TargetAwayError, match=r"cannot write training data to .*/file: Not a directory|File exists"):
+    with pytest.raises(
+        TargetAwayError, match=r"cannot write training data to .*/file: Not a directory|File exists"
+    ):
         run(database, VolumeTarget(tmp_path / "file"))

@@ -30,11 +30,19 @@ def row(
     [
         pytest.param(row(), "4", "5", "4", "corrected", id="a correction is preferred over the response"),
         pytest.param(row(rating=None), "4", "5", "4", "corrected", id="a correction needs no rating"),
-        pytest.param(row(rating=5), "4", "5", "4", "corrected", id="a correction counts more than a good rating"),
-        pytest.param(row(response=" \n"), None, None, "4", "corrected", id="nothing to reject, only to learn"),
+        pytest.param(
+            row(rating=5), "4", "5", "4", "corrected", id="a correction counts more than a good rating"
+        ),
+        pytest.param(
+            row(response=" \n"), None, None, "4", "corrected", id="nothing to reject, only to learn"
+        ),
         pytest.param(row(correction=None, rating=4), None, None, "5", "approved", id="marked good as it is"),
-        pytest.param(row(correction="", rating=5), None, None, "5", "approved", id="an empty correction is none"),
-        pytest.param(row(correction="5\r\n", rating=5), None, None, "5", "approved", id="the same text again"),
+        pytest.param(
+            row(correction="", rating=5), None, None, "5", "approved", id="an empty correction is none"
+        ),
+        pytest.param(
+            row(correction="5\r\n", rating=5), None, None, "5", "approved", id="the same text again"
+        ),
         pytest.param(row(correction=" 4 "), " 4 ", "5", " 4 ", "corrected", id="texts are kept as they are"),
     ],
 )
@@ -68,11 +76,19 @@ def test_unusable(given_row: Correction, reason: Unusable) -> None:
     ("second", "new"),
     [
         pytest.param(row(), (False, False), id="the same again"),
-        pytest.param(row(prompt=" 2+2?\r\n", rating=1, category="other"), (False, False), id="only white space differs"),
-        pytest.param(row(response="6"), (True, False), id="another wrong answer: a new preference, the same completion"),
+        pytest.param(
+            row(prompt=" 2+2?\r\n", rating=1, category="other"), (False, False), id="only white space differs"
+        ),
+        pytest.param(
+            row(response="6"), (True, False), id="another wrong answer: a new preference, the same completion"
+        ),
         pytest.param(row(correction="four"), (True, True), id="another correction"),
-        pytest.param(row(response="4", correction=None, rating=5), (False, False), id="approved what was corrected to"),
-        pytest.param(row(response="4", correction="5"), (True, True), id="the opposite opinion is an opinion"),
+        pytest.param(
+            row(response="4", correction=None, rating=5), (False, False), id="approved what was corrected to"
+        ),
+        pytest.param(
+            row(response="4", correction="5"), (True, True), id="the opposite opinion is an opinion"
+        ),
     ],
 )
 def test_what_a_second_row_adds(second: Correction, new: tuple[bool, bool]) -> None:

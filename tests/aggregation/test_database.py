@@ -27,7 +27,8 @@ READABLE = "id, prompt, model_response, corrected_response, rating, category, cr
 def test_the_migrations_make_the_schema_that_the_code_describes(database: Engine) -> None:
     with database.connect() as connection:
         context = MigrationContext.configure(
-            connection, opts={"version_table": VERSION_TABLE, "compare_type": True, "compare_server_default": True}
+            connection,
+            opts={"version_table": VERSION_TABLE, "compare_type": True, "compare_server_default": True},
         )
         assert compare_metadata(context, Base.metadata) == []
     checks = inspect(database).get_check_constraints("corrections")
@@ -67,7 +68,11 @@ def test_the_sql_for_an_administrator_makes_the_same_table(
 
 
 def test_a_role_that_may_not_read_the_reviewer_is_enough(
-    postgres_process: PostgresServer, database: Engine, database_name: str, volume: VolumeTarget, add_rows: AddRows
+    postgres_process: PostgresServer,
+    database: Engine,
+    database_name: str,
+    volume: VolumeTarget,
+    add_rows: AddRows,
 ) -> None:
     add_rows({})
     postgres_process.run(
@@ -104,7 +109,9 @@ def test_nobody_listens(volume: VolumeTarget) -> None:
 
 def test_the_name_does_not_resolve(volume: VolumeTarget) -> None:
     url = URL.create("postgresql+psycopg", "owner", PASSWORD, "postgres.invalid", 5432, "corrections")
-    assert "postgres.invalid:5432/corrections cannot be reached: its host name does not resolve" in failure(url, volume)
+    assert "postgres.invalid:5432/corrections cannot be reached: its host name does not resolve" in failure(
+        url, volume
+    )
 
 
 def test_a_wrong_password_is_not_repeated(postgres_process: PostgresServer, volume: VolumeTarget) -> None:
@@ -136,7 +143,7 @@ def test_the_database_stops_while_rows_are_read_and_comes_back(
         if progress.stage == "reading":
             postgres.stop()
 
-    with pytest.raises(DatabaseAwayError, match="is shutting down|closed the connection") as caught:
+    with pytest.raises(DatabaseAwayError, match=r"is shutting down|closed the connection") as caught:
         aggregate(DAY, open_engine(database.url), volume, stop_after_the_count)
     assert PASSWORD not in "".join(traceback.format_exception(caught.value))
     assert [path.name for path in volume.root.iterdir()] == [INCOMING]
@@ -146,7 +153,11 @@ def test_the_database_stops_while_rows_are_read_and_comes_back(
 
 
 def test_values_of_rows_stay_out_of_errors(
-    postgres_process: PostgresServer, database: Engine, database_name: str, volume: VolumeTarget, add_rows: AddRows
+    postgres_process: PostgresServer,
+    database: Engine,
+    database_name: str,
+    volume: VolumeTarget,
+    add_rows: AddRows,
 ) -> None:
     """PostgreSQL quotes the offending value in some errors; a view in the table's place can provoke one."""
     add_rows({"prompt": "jane@example.org"})

@@ -15,8 +15,21 @@ from correction_aggregation.request import AggregationRequest
 from correction_aggregation.time_range import DayDoesNotExistError, TimeRange, day_range, previous_day
 
 NOW = datetime(2026, 11, 24, 1, 0, tzinfo=UTC)
-ZONES = ["UTC", "Europe/Prague", "America/New_York", "America/Havana", "Africa/Cairo", "Pacific/Apia", "Asia/Kathmandu"]
+ZONES = [
+    "UTC",
+    "Europe/Prague",
+    "America/New_York",
+    "America/Havana",
+    "Africa/Cairo",
+    "Pacific/Apia",
+    "Asia/Kathmandu",
+]
 DAYS = st.dates(date(1995, 1, 1), date(2035, 1, 1))
+
+
+def moments(first: str, last: str) -> st.SearchStrategy[datetime]:
+    bounds = datetime.fromisoformat(first), datetime.fromisoformat(last)
+    return st.datetimes(*bounds, timezones=st.just(UTC))
 
 
 def range_of(**data: Any) -> TimeRange:
@@ -36,19 +49,47 @@ def utc(text: str) -> datetime:
         ({"type": "daily", "timeZone": "America/New_York"}, "2026-11-22T05:00", "2026-11-23T05:00"),
         ({"type": "daily", "date": "2026-11-01"}, "2026-11-01T00:00", "2026-11-02T00:00"),
         # 23 hours when clocks go forward, 25 when they go back.
-        ({"type": "daily", "date": "2026-03-29", "timeZone": "Europe/Prague"}, "2026-03-28T23:00", "2026-03-29T22:00"),
-        ({"type": "daily", "date": "2026-10-25", "timeZone": "Europe/Prague"}, "2026-10-24T22:00", "2026-10-25T23:00"),
-        # Cairo's clocks jump over midnight: the day starts at one o'clock, which is the moment of the jump.
-        ({"type": "daily", "date": "2026-04-24", "timeZone": "Africa/Cairo"}, "2026-04-23T22:00", "2026-04-24T21:00"),
-        # Havana's midnight comes twice: the day starts at the first one.
-        ({"type": "daily", "date": "2026-11-01", "timeZone": "America/Havana"}, "2026-11-01T04:00", "2026-11-02T05:00"),
-        ({"type": "range", "startDate": "2026-11-01", "endDate": "2026-11-08"}, "2026-11-01T00:00", "2026-11-08T00:00"),
         (
-            {"type": "range", "startDate": "2026-11-01T00:00:00.000Z", "endDate": "2026-11-01T12:30:00+02:00"},
+            {"type": "daily", "date": "2026-03-29", "timeZone": "Europe/Prague"},
+            "2026-03-28T23:00",
+            "2026-03-29T22:00",
+        ),
+        (
+            {"type": "daily", "date": "2026-10-25", "timeZone": "Europe/Prague"},
+            "2026-10-24T22:00",
+            "2026-10-25T23:00",
+        ),
+        # Cairo's clocks jump over midnight: the day starts at one o'clock, which is the moment of the jump.
+        (
+            {"type": "daily", "date": "2026-04-24", "timeZone": "Africa/Cairo"},
+            "2026-04-23T22:00",
+            "2026-04-24T21:00",
+        ),
+        # Havana's midnight comes twice: the day starts at the first one.
+        (
+            {"type": "daily", "date": "2026-11-01", "timeZone": "America/Havana"},
+            "2026-11-01T04:00",
+            "2026-11-02T05:00",
+        ),
+        (
+            {"type": "range", "startDate": "2026-11-01", "endDate": "2026-11-08"},
+            "2026-11-01T00:00",
+            "2026-11-08T00:00",
+        ),
+        (
+            {
+                "type": "range",
+                "startDate": "2026-11-01T00:00:00.000Z",
+                "endDate": "2026-11-01T12:30:00+02:00",
+            },
             "2026-11-01T00:00",
             "2026-11-01T10:30",
         ),
-        ({"type": "range", "startDate": "2024-01-01", "endDate": "2025-01-01"}, "2024-01-01T00:00", "2025-01-01T00:00"),
+        (
+            {"type": "range", "startDate": "2024-01-01", "endDate": "2025-01-01"},
+            "2024-01-01T00:00",
+            "2025-01-01T00:00",
+        ),
     ],
 )
 def test_the_range_that_is_meant(data: dict[str, Any], start: str, end: str) -> None:
@@ -70,11 +111,23 @@ def test_the_range_that_is_meant(data: dict[str, Any], start: str, end: str) -> 
         ({"type": "daily", "date": "2011-12-30", "timeZone": "Pacific/Apia"}, "daily", "jumped over"),
         ({"type": "range", "startDate": "2026-11-01"}, "range.endDate", "required"),
         ({"type": "range", "startDate": "yesterday", "endDate": "2026-11-01"}, "range.startDate", "ISO 8601"),
-        ({"type": "range", "startDate": 1762000000000, "endDate": "2026-11-01"}, "range.startDate", "as text"),
-        ({"type": "range", "startDate": "0001-01-01T00:00+14:00", "endDate": "2026-11-01"}, "range.startDate", "ISO"),
+        (
+            {"type": "range", "startDate": 1762000000000, "endDate": "2026-11-01"},
+            "range.startDate",
+            "as text",
+        ),
+        (
+            {"type": "range", "startDate": "0001-01-01T00:00+14:00", "endDate": "2026-11-01"},
+            "range.startDate",
+            "ISO",
+        ),
         ({"type": "range", "startDate": "2026-11-01", "endDate": "2026-11-01"}, "range", "after startDate"),
         ({"type": "range", "startDate": "2026-11-02", "endDate": "2026-11-01"}, "range", "after startDate"),
-        ({"type": "range", "startDate": "2025-01-01", "endDate": "2026-01-02T00:00:00.001Z"}, "range", "366 days"),
+        (
+            {"type": "range", "startDate": "2025-01-01", "endDate": "2026-01-02T00:00:00.001Z"},
+            "range",
+            "366 days",
+        ),
     ],
 )
 def test_a_bad_request_says_which_field_and_why(data: dict[str, Any], field: str, reason: str) -> None:
@@ -92,17 +145,18 @@ def test_values_stay_out_of_the_error() -> None:
 
 
 @given(
-    start=st.datetimes(datetime(1970, 1, 2), datetime(2100, 1, 1)),
+    start=moments("1970-01-02", "2100-01-01"),
     length=st.timedeltas(timedelta(microseconds=1), timedelta(days=366)),
     offset=st.integers(-14 * 60, 14 * 60),
 )
-def test_any_range_within_the_limits_comes_through_whole(start: datetime, length: timedelta, offset: int) -> None:
-    begin = start.replace(tzinfo=UTC)
-    there = (begin + length).astimezone(ZoneInfo("Europe/Prague")).isoformat()
-    here = (begin + timedelta(minutes=offset)).replace(tzinfo=None).isoformat()
+def test_any_range_within_the_limits_comes_through_whole(
+    start: datetime, length: timedelta, offset: int
+) -> None:
+    there = (start + length).astimezone(ZoneInfo("Europe/Prague")).isoformat()
+    here = (start + timedelta(minutes=offset)).replace(tzinfo=None).isoformat()
     sign = "-" if offset < 0 else "+"
     written = f"{here}{sign}{abs(offset) // 60:02}:{abs(offset) % 60:02}"
-    assert range_of(type="range", startDate=written, endDate=there) == TimeRange(begin, begin + length)
+    assert range_of(type="range", startDate=written, endDate=there) == TimeRange(start, start + length)
 
 
 @given(day=DAYS, zone=st.sampled_from(ZONES))
@@ -127,11 +181,10 @@ def test_a_moment_belongs_to_the_day_that_its_clock_shows(day: date, zone: str, 
     assert (moment.astimezone(there).date() == day) == (moment < whole.end)
 
 
-@given(now=st.datetimes(datetime(1995, 1, 1), datetime(2035, 1, 1)), zone=st.sampled_from(ZONES))
+@given(now=moments("1995-01-01", "2035-01-01"), zone=st.sampled_from(ZONES))
 def test_the_previous_day_is_over_and_is_the_last_one_that_is(now: datetime, zone: str) -> None:
-    moment = now.replace(tzinfo=UTC)
-    whole = previous_day(moment, ZoneInfo(zone))
-    assert whole.end <= moment < whole.end + timedelta(hours=26)
+    whole = previous_day(now, ZoneInfo(zone))
+    assert whole.end <= now < whole.end + timedelta(hours=26)
 
 
 def test_after_a_day_that_never_was_the_previous_one_is_the_day_before_it() -> None:
@@ -140,10 +193,10 @@ def test_after_a_day_that_never_was_the_previous_one_is_the_day_before_it() -> N
 
 
 @given(
-    starts=st.lists(st.datetimes(datetime(1970, 1, 1), datetime(2100, 1, 1)), min_size=2, max_size=2, unique=True),
+    starts=st.lists(moments("1970-01-01", "2100-01-01"), min_size=2, max_size=2, unique=True),
 )
 def test_two_ranges_never_share_a_folder_and_folders_sort_by_time(starts: list[datetime]) -> None:
-    one, two = (TimeRange(s.replace(tzinfo=UTC), s.replace(tzinfo=UTC) + timedelta(days=1)) for s in starts)
+    one, two = (TimeRange(start, start + timedelta(days=1)) for start in starts)
     assert one.key != two.key
     assert not set(one.key) & set(':/\\ "')
 

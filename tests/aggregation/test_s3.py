@@ -1,5 +1,6 @@
-"""Training data in a bucket. Needs PostgreSQL (see postgres.py) and the PyPI packages `moto[s3]`, `flask` and `flask-cors`: moto's
-server speaks S3 over HTTP on a loopback port, so s3fs and botocore are the real ones.
+"""Training data in a bucket. Needs PostgreSQL (see postgres.py) and the PyPI packages `moto[s3]`, `flask`
+and `flask-cors`: moto's server speaks S3 over HTTP on a loopback port, so s3fs and botocore are the real
+ones.
 """
 
 from __future__ import annotations
@@ -8,12 +9,12 @@ import json
 from collections.abc import Iterator
 from datetime import date
 from hashlib import sha256
+from urllib.request import Request, urlopen
 
-import boto3
+import boto3  # type: ignore[import-untyped]
 import pytest
-from moto.core.model_instances import reset_model_data
 from moto.server import ThreadedMotoServer
-from s3fs import S3FileSystem
+from s3fs import S3FileSystem  # type: ignore[import-untyped]
 from sqlalchemy import Engine
 
 from correction_aggregation.aggregate import aggregate
@@ -33,6 +34,9 @@ class ObjectStore:
     def start(self) -> None:
         self._server = ThreadedMotoServer(ip_address="127.0.0.1", port=self.port, verbose=False)
         self._server.start()
+
+    def empty(self) -> None:
+        urlopen(Request(f"http://127.0.0.1:{self.port}/moto-api/reset", method="POST")).close()
 
     def stop(self) -> None:
         self._server.stop()
@@ -55,7 +59,7 @@ def s3(monkeypatch: pytest.MonkeyPatch) -> Iterator[ObjectStore]:
     store.start()
     boto3.client("s3").create_bucket(Bucket="corrections")
     yield store
-    reset_model_data()
+    store.empty()
     store.stop()
 
 
@@ -63,7 +67,8 @@ def objects() -> dict[str, bytes]:
     client = boto3.client("s3")
     listed = client.list_objects_v2(Bucket="corrections").get("Contents", [])
     return {
-        item["Key"]: client.get_object(Bucket="corrections", Key=item["Key"])["Body"].read() for item in listed
+        item["Key"]: client.get_object(Bucket="corrections", Key=item["Key"])["Body"].read()
+        for item in listed
     }
 
 

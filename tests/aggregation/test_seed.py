@@ -1,8 +1,11 @@
-"""Synthetic corrections: the same for everyone, said to be synthetic, added once. Needs PostgreSQL (see postgres.py)."""
+"""Synthetic corrections: the same for everyone, said to be synthetic, added once. Needs PostgreSQL (see
+postgres.py).
+"""
 
 from __future__ import annotations
 
 from datetime import date
+from typing import Any
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -45,7 +48,9 @@ def test_every_row_says_that_it_is_synthetic() -> None:
 
 
 def test_a_thousand_rows_show_every_outcome() -> None:
-    rows = [Correction(id=n, **_without_reviewer(row)) for n, row in enumerate(synthetic_day(LAST_DAY, 1000, 1))]
+    rows = [
+        Correction(id=n, **_without_reviewer(row)) for n, row in enumerate(synthetic_day(LAST_DAY, 1000, 1))
+    ]
     outcomes = [curate(row) for row in rows]
     lessons = [outcome for outcome in outcomes if isinstance(outcome, Lesson)]
     assert 0.8 < len(lessons) / len(rows) < 0.95
@@ -58,5 +63,5 @@ def test_a_thousand_rows_show_every_outcome() -> None:
     assert 20 < len(fingerprints) - len(set(fingerprints)) < 100
 
 
-def _without_reviewer(row: dict[str, object]) -> dict[str, object]:
+def _without_reviewer(row: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in row.items() if name != "reviewer"}

@@ -56,7 +56,13 @@ def test_what_is_missing_is_named() -> None:
 
 
 @pytest.mark.parametrize(
-    "url", ["mysql://app:s3cret@db/rlhf", "s3cret", "postgresql://app:s3cret@db:port/rlhf", "postgresql+asyncpg://s3cret@x/"]
+    "url",
+    [
+        "mysql://app:s3cret@db/rlhf",
+        "s3cret",
+        "postgresql://app:s3cret@db:port/rlhf",
+        "postgresql+asyncpg://s3cret@x/",
+    ],
 )
 def test_an_url_that_cannot_work_is_not_repeated(monkeypatch: pytest.MonkeyPatch, url: str) -> None:
     monkeypatch.setenv("DATABASE_URL", url)
@@ -66,10 +72,14 @@ def test_an_url_that_cannot_work_is_not_repeated(monkeypatch: pytest.MonkeyPatch
 
 
 def test_a_volume() -> None:
-    assert open_target("file:///training-data/of the team") == VolumeTarget(Path("/training-data/of the team"))
+    assert open_target("file:///training-data/of the team") == VolumeTarget(
+        Path("/training-data/of the team")
+    )
 
 
-@pytest.mark.parametrize("url", ["/training-data", "file://training-data", "ftp://host/x", "s3://", "s3:bucket", ""])
+@pytest.mark.parametrize(
+    "url", ["/training-data", "file://training-data", "ftp://host/x", "s3://", "s3:bucket", ""]
+)
 def test_a_target_that_cannot_work(url: str) -> None:
     with pytest.raises(SettingsError, match=r"must be like file:///training-data or s3://bucket/prefix"):
         open_target(url)

@@ -21,39 +21,42 @@ CONNECT_ARGUMENTS = {
     "tcp_user_timeout": "30000",
 }
 
-# libpq reports what happens before there is a session only as text, with the address and the user in it:
-# known parts of it.
-CONNECTION_PROBLEMS = (
-    "Connection refused",
-    "could not translate host name",
-    "failed to resolve host",
-    "timeout expired",
-    "connection timeout",
-    "Network is unreachable",
-    "No route to host",
-    "the database system is starting up",
-    "the database system is shutting down",
-    "server closed the connection unexpectedly",
-    "terminating connection",
-    "no password supplied",
-    "password authentication failed",
-    "no pg_hba.conf entry",
-    "certificate verify failed",
-    "does not support SSL",
-)
+# libpq reports what happens before there is a session as text alone, with the address and the user in it.
+# Known parts of that text, and what they mean.
+CONNECTION_PROBLEMS = {
+    "connection refused": "cannot be reached: connection refused",
+    "could not translate host name": "cannot be reached: its host name does not resolve",
+    "failed to resolve host": "cannot be reached: its host name does not resolve",
+    "name or service not known": "cannot be reached: its host name does not resolve",
+    "timeout expired": "cannot be reached: no answer in time",
+    "connection timeout": "cannot be reached: no answer in time",
+    "network is unreachable": "cannot be reached: network is unreachable",
+    "no route to host": "cannot be reached: no route to host",
+    "the database system is starting up": "is starting up",
+    "the database system is shutting down": "is shutting down",
+    "terminating connection": "is shutting down or ended our session",
+    "server closed the connection": "closed the connection",
+    "connection slots": "has no free connection",
+    "too many c": "has no free connection",
+    "password": "refuses the user or the password; look at DATABASE_URL and DATABASE_PASSWORD",
+    "pg_hba.conf": "refuses our address, user or lack of TLS (pg_hba.conf)",
+    "certificate": "has a certificate that is not trusted, or refuses ours",
+    "does not support ssl": "offers no TLS, but DATABASE_URL asks for it",
+    "does not exist": "has no database or user of that name; look at DATABASE_URL",
+}
 
 SQLSTATE_PROBLEMS = {
-    "08": "the connection broke",
-    "28": "it refuses the user or the password; look at DATABASE_URL and DATABASE_PASSWORD",
-    "3D": "there is no database of that name; look at DATABASE_URL",
-    "40": "the transaction was rolled back by the server",
-    "42501": "the user may not do that; it needs SELECT on every column of corrections but reviewer",
-    "42703": "the table lacks a column; run `correction-aggregation migrate`",
-    "42P01": "the table does not exist; run `correction-aggregation migrate`",
-    "53": "it is out of resources or connections",
-    "57014": "the statement took too long",
-    "57P": "it is shutting down or starting up",
-    "58": "it has trouble with its disk",
+    "08": "closed the connection",
+    "28": "refuses the user or the password; look at DATABASE_URL and DATABASE_PASSWORD",
+    "3D": "has no database of that name; look at DATABASE_URL",
+    "40": "rolled the transaction back",
+    "42501": "lets our user not do that; it needs SELECT on every column of corrections but reviewer",
+    "42703": "lacks a column of the table corrections; run `correction-aggregation migrate`",
+    "42P01": "has no table corrections; run `correction-aggregation migrate`",
+    "53": "is out of resources or connections",
+    "57014": "took too long for a statement",
+    "57P": "is shutting down or starting up",
+    "58": "has trouble with its disk",
 }
 
 
@@ -79,9 +82,7 @@ def connected(engine: Engine) -> Iterator[Connection]:
         with engine.connect() as connection:
             yield connection
     except DBAPIError as error:
-        raise DatabaseAwayError(
-            f"the corrections database at {place(engine.url)}: {problem(error)}"
-        ) from None
+        raise DatabaseAwayError(f"the corrections database at {place(engine.url)} {problem(error)}") from None
 
 
 def place(url: URL) -> str:
@@ -94,8 +95,6 @@ def problem(error: DBAPIError) -> str:
     for length in (5, 3, 2):
         if state[:length] in SQLSTATE_PROBLEMS:
             return SQLSTATE_PROBLEMS[state[:length]]
-    text = str(error.orig)
-    known = next((words for words in CONNECTION_PROBLEMS if words.lower() in text.lower()), None)
-    if known is not None:
-        return f"cannot be reached: {known}"
-    return f"SQLSTATE {state}" if state else f"the connection failed ({type(error.orig).__name__})"
+    text = str(error.orig).lower()
+    known = next((meaning for words, meaning in CONNECTION_PROBLEMS.items() if words in text), None)
+    return known or f"failed ({f'SQLSTATE {state}' if state else type(error.orig).__name__})"

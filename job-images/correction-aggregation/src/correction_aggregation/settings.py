@@ -21,7 +21,7 @@ POSTGRES_NAMES = {"postgres", "postgresql", "postgresql+psycopg"}
 class DatabaseSettings(BaseSettings):
     """DATABASE_URL, and DATABASE_PASSWORD or DATABASE_PASSWORD_FILE."""
 
-    model_config = SettingsConfigDict(hide_input_in_errors=True)
+    model_config = SettingsConfigDict(env_ignore_empty=True, hide_input_in_errors=True)
 
     database_url: SecretStr
     """postgresql://user@host:5432/database; a query such as ?sslmode=verify-full is passed on to libpq."""
@@ -61,7 +61,7 @@ class DatabaseSettings(BaseSettings):
 class TargetSettings(BaseSettings):
     """TRAINING_DATA_URL; S3's credentials, region and endpoint are the usual AWS_… variables."""
 
-    model_config = SettingsConfigDict(hide_input_in_errors=True)
+    model_config = SettingsConfigDict(env_ignore_empty=True, hide_input_in_errors=True)
 
     training_data_url: str
     """file:///training-data or s3://bucket/prefix."""

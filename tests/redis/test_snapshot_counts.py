@@ -1,4 +1,4 @@
-"""What a snapshot counts, of items that bullmq 5 and 6 added and worked. Needs redis-server, Node 20 and npm."""
+"""What a snapshot counts of the items of bullmq 5 and 6. Needs redis-server, Node 20 and npm."""
 
 from __future__ import annotations
 

@@ -60,12 +60,11 @@ def told_as_unavailable(endpoint: RedisEndpoint) -> Iterator[None]:
     """Turns every error of redis-py into ``RedisUnavailable``."""
     try:
         yield
-        return
     except (RedisError, OSError) as error:
-        reason = _reason(error)
-    if endpoint.password:
-        reason = reason.replace(endpoint.password, "***")
-    raise RedisUnavailable(endpoint.address, reason)
+        reason = _reason(error, endpoint)
+        if endpoint.password:
+            reason = reason.replace(endpoint.password, "***")
+        raise RedisUnavailable(endpoint.address, reason) from None
 
 
 def _client(endpoint: RedisEndpoint, reply_timeout: float) -> Redis:
@@ -94,14 +93,17 @@ def _client(endpoint: RedisEndpoint, reply_timeout: float) -> Redis:
     return Redis.from_pool(pool)
 
 
-def _reason(error: RedisError | OSError) -> str:
+def _reason(error: RedisError | OSError, endpoint: RedisEndpoint) -> str:
     text = str(error)
     if isinstance(error, RedisTimeoutError | TimeoutError):
-        return f"it did not answer in time ({text})"
+        doubt = ", perhaps because it does not speak TLS" if endpoint.tls and "connecting" in text else ""
+        return f"it did not answer in time ({text}){doubt}"
     if isinstance(error, BusyLoadingError):
         return "it is still loading its data"
     if isinstance(error, AuthenticationError) or "NOAUTH" in text:
         return f"it refused the login, so user name or password are wrong ({text})"
     if isinstance(error, NoPermissionError):
         return f"its ACL does not allow what Bullherd needs ({text})"
+    if endpoint.tls is None and ("reset by peer" in text or "closed by server" in text):
+        return f"it hung up, perhaps because it wants TLS ({text})"
     return text or type(error).__name__

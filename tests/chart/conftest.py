@@ -26,7 +26,7 @@ def release(target: Cluster) -> Iterator[Release]:
     target.kubectl("create", "namespace", namespace)
     target.kubectl("label", "namespace", namespace, RESTRICTED)
     yield Release(target, namespace)
-    target.kubectl("delete", "namespace", namespace, "--timeout=120s")
+    target.kubectl("delete", "namespace", namespace, "--wait=false")
     for name in target.kubectl("get", CLUSTER_KINDS, "-o", "name").split():
         if name.partition("/")[2].startswith(f"{namespace}-"):
             target.kubectl("delete", name)

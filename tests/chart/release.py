@@ -42,11 +42,15 @@ class Cluster:
     def get(self, *arguments: str) -> Any:
         return json.loads(self.kubectl("get", *arguments, "-o", "json"))
 
-    def may(self, who: str, verb: str, resource: str, namespace: str = "", group: str = "") -> bool:
-        """Whether the API server would let this user or service account do it; no namespace means in all."""
+    def may(self, who: str, verb: str, resource: str, namespace: str = "") -> bool:
+        """Whether the API server would let this user or service account do it; no namespace means in all.
+
+        ``resource`` is like ``deployments.apps``, ``deployments.apps/one`` or ``deployments.apps status``.
+        """
         scope = ["--namespace", namespace] if namespace else ["--all-namespaces"]
-        groups = [f"--as-group={group}"] if group else []
-        answer = self.kubectl("auth", "can-i", verb, resource, f"--as={who}", *groups, *scope, check=False)
+        resource, _, subresource = resource.partition(" ")
+        part = [f"--subresource={subresource}"] if subresource else []
+        answer = self.kubectl("auth", "can-i", verb, resource, *part, f"--as={who}", *scope, check=False)
         return answer.strip() == "yes"
 
     def _run(self, *command: str, stdin: str | None) -> subprocess.CompletedProcess[str]:
@@ -77,6 +81,11 @@ class Release:
 
     def uninstall(self) -> None:
         self.cluster.helm("uninstall", NAME, "-n", self.namespace, "--wait", "--timeout", "120s")
+        self.until_no_pod_is_left()
+
+    def until_no_pod_is_left(self) -> None:
+        """helm waits for what it made, not for the pods of that."""
+        self.cluster.kubectl("-n", self.namespace, "wait", "pod", "--all", "--for=delete", "--timeout=90s")
 
     def secret(self, name: str, namespace: str | None = None) -> dict[str, str]:
         data = self.cluster.get("secret", name, "-n", namespace or self.namespace).get("data", {})

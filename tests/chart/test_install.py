@@ -78,6 +78,7 @@ def test_switching_the_embedded_redis_off_keeps_its_volume(
     release.install(redis_only)
     release.redis("SET", "bull:mail:1", "an item")
     release.upgrade(redis_only, {"redis": {"embedded": {"enabled": False}}})
+    release.until_no_pod_is_left()
     assert "default.yaml" not in release.secret("bullherd-connections")
     assert {name for name in release.left() if "redis" in name} == {"persistentvolumeclaim/bullherd-redis"}
     release.upgrade(redis_only)

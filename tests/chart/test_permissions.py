@@ -13,7 +13,7 @@ pytestmark = pytest.mark.cluster
 
 NEEDED = [
     *((verb, "queuejobs.bullherd.dev") for verb in ("get", "list", "watch", "patch")),
-    *((verb, "queuejobs.bullherd.dev/status") for verb in ("get", "patch", "update")),
+    *((verb, "queuejobs.bullherd.dev status") for verb in ("get", "patch", "update")),
     *((verb, "deployments.apps") for verb in ("get", "list", "watch", "create", "patch")),
     *((verb, "pods") for verb in ("get", "list", "watch")),
     *((verb, "events") for verb in ("create", "patch")),
@@ -23,7 +23,7 @@ REFUSED = [
     *((verb, "deployments.apps") for verb in ("delete", "deletecollection")),
     ("delete", "queuejobs.bullherd.dev"),
     ("create", "pods"),
-    ("create", "pods/exec"),
+    ("create", "pods exec"),
     ("create", "rolebindings.rbac.authorization.k8s.io"),
 ]
 
@@ -84,4 +84,4 @@ def test_people_of_a_namespace_may_use_queuejobs(release: Release, no_pods: dict
         assert not cluster.may("view", verb, "queuejobs.bullherd.dev", namespace)
         assert cluster.may("edit", verb, "queuejobs.bullherd.dev", namespace)
         assert cluster.may("admin", verb, "queuejobs.bullherd.dev", namespace)
-    assert not cluster.may("edit", "patch", "queuejobs.bullherd.dev/status", namespace)
+    assert not cluster.may("edit", "patch", "queuejobs.bullherd.dev status", namespace)

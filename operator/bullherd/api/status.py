@@ -77,7 +77,7 @@ class QueueJobStatus(ApiModel):
     """When the operator last changed the number of replicas."""
     scale_in: ScaleIn | None = None
     bullmq_version: str | None = None
-    """The BullMQ that the queue says it was written by, for example bullmq:5.81.5."""
+    """BullMQ version that the web app uses, for example 5.81.5. Absent when the queue does not say."""
     conditions: Annotated[
         tuple[Condition, ...],
         Field(json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["type"]}),

@@ -311,7 +311,7 @@ REFUSED = (
     ),
     Refused(
         "an environment that is no list",
-        with_container(env={"A": "1"}),
+        with_container(env="A=1"),
         "spec.template.spec.containers[0].env",
         "",
     ),

@@ -1,0 +1,231 @@
+"""The CRD as a real API server takes it. Needs the cluster of `make cluster`.
+
+The CRD is installed here under a group of its own, so that the tests neither touch the QueueJobs of a
+Bullherd that runs in the same cluster nor depend on the version of its CRD. No operator knows the group: what
+a test writes stays as it is.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+import yaml
+
+from bullherd.api import (
+    Condition,
+    ConditionStatus,
+    QueueCounts,
+    QueueJob,
+    QueueJobStatus,
+    ScaleIn,
+    crds,
+    reference,
+)
+from tests.fixtures.cluster import Kubectl
+from tests.unit.api.cases import (
+    ACCEPTED,
+    REFUSED,
+    REFUSED_BY_THE_SERVER_ALONE,
+    Accepted,
+    Refused,
+    queuejob,
+)
+
+pytestmark = pytest.mark.cluster
+
+GROUP = "crd-test.bullherd.dev"
+RESOURCE = f"queuejobs.{GROUP}"
+
+Body = dict[str, Any]
+
+
+@pytest.fixture(scope="module")
+def crd(kubectl: Kubectl) -> Iterator[Body]:
+    """The CRD under the tests' own group, established; what the API server says of it."""
+    definition = crds.definition()
+    definition["metadata"]["name"] = RESOURCE
+    definition["spec"]["group"] = GROUP
+    kubectl("delete", "crd", RESOURCE, "--ignore-not-found", "--wait")
+    kubectl("create", "-f", "-", stdin=json.dumps(definition))
+    try:
+        kubectl("wait", "--for=condition=Established", f"crd/{RESOURCE}", "--timeout=30s")
+        kubectl("wait", "--for=jsonpath={.metadata.name}", "--timeout=30s", "crd", RESOURCE)
+        yield json.loads(kubectl("get", "crd", RESOURCE, "-o", "json"))
+    finally:
+        kubectl("delete", "crd", RESOURCE, "--wait")
+
+
+@pytest.fixture
+def moved(crd: Body, namespace: str) -> Any:
+    """Turns a case's body into one of the tests' own group and namespace."""
+
+    def move(body: Mapping[str, Any]) -> str:
+        metadata = body["metadata"] | {"namespace": namespace}
+        return json.dumps({**body, "apiVersion": f"{GROUP}/v1alpha1", "metadata": metadata})
+
+    return move
+
+
+def test_is_established_and_structural(crd: Body) -> None:
+    conditions = {condition["type"]: condition["status"] for condition in crd["status"]["conditions"]}
+    assert conditions == {"NamesAccepted": "True", "Established": "True"}
+
+
+def test_nothing_of_the_schema_was_lost(crd: Body) -> None:
+    (version,) = crd["spec"]["versions"]
+    (meant,) = crds.definition()["spec"]["versions"]
+    assert version["schema"] == meant["schema"]
+    assert version["additionalPrinterColumns"] == meant["additionalPrinterColumns"]
+    assert version["subresources"] == {"status": {}}
+
+
+@pytest.mark.parametrize("case", ACCEPTED, ids=str)
+def test_accepts(case: Accepted, kubectl: Kubectl, moved: Any) -> None:
+    written = json.loads(
+        kubectl("create", "--dry-run=server", "-o", "json", "-f", "-", stdin=moved(case.body))
+    )
+    filled_in, by_itself = QueueJob.parse(written), QueueJob.parse(case.body)
+    assert filled_in.spec == by_itself.spec, "the API server's defaults differ from the parser's"
+    assert written["spec"]["template"]["spec"] == case.body["spec"]["template"]["spec"]
+
+
+@pytest.mark.parametrize("case", [*REFUSED, *REFUSED_BY_THE_SERVER_ALONE], ids=str)
+def test_refuses(case: Refused, kubectl: Kubectl, moved: Any) -> None:
+    answer = kubectl.refused("create", "--dry-run=server", "-f", "-", stdin=moved(case.body))
+    assert "is invalid" in answer
+    assert case.path in answer
+    assert case.words in answer
+
+
+def test_tells_of_a_field_that_does_not_exist(kubectl: Kubectl, moved: Any) -> None:
+    body = queuejob(scaling={"maxReplica": 3})
+    answer = kubectl.refused("create", "--dry-run=server", "-f", "-", stdin=moved(body))
+    assert 'unknown field "spec.scaling.maxReplica"' in answer
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [({"name": "a"}, {"name": "b"}), ({"name": "a"}, {"name": "a", "prefix": "shop"})],
+    ids=["another name", "another prefix"],
+)
+def test_the_queue_cannot_be_changed(before: Body, after: Body, kubectl: Kubectl, moved: Any) -> None:
+    kubectl("create", "-f", "-", stdin=moved(queuejob(queue=before)))
+    answer = kubectl.refused("replace", "-f", "-", stdin=moved(queuejob(queue=after)))
+    assert "the queue of a QueueJob cannot be changed" in answer
+    kubectl("replace", "-f", "-", stdin=moved(queuejob(queue=before, concurrency=2)))
+
+
+@pytest.mark.parametrize("name", reference.EXAMPLES)
+def test_accepts_the_examples_of_the_page(name: str, kubectl: Kubectl, moved: Any) -> None:
+    kubectl("create", "--dry-run=server", "-f", "-", stdin=moved(yaml.safe_load(reference.example(name))))
+
+
+MOMENT = datetime(2026, 11, 24, 3, 4, 5, tzinfo=UTC)
+
+STATUS = QueueJobStatus(
+    observed_generation=1,
+    reason="backlog 42 at 5 per replica",
+    backlog=42,
+    counts=QueueCounts(**{name: 10 + at for at, name in enumerate(QueueCounts.model_fields)}),
+    replicas=9,
+    ready_replicas=8,
+    desired_replicas=7,
+    oldest_item_age_seconds=6,
+    paused=False,
+    snapshot_time=MOMENT,
+    last_scale_time=MOMENT,
+    scale_in=ScaleIn(since=MOMENT.replace(microsecond=250_000), peak=5),
+    bullmq_version="5.81.5",
+    conditions=(
+        Condition(
+            type="Ready",
+            status=ConditionStatus.FALSE,
+            reason="ConnectionUnknown",
+            message="There is no connection named shop. Known: default.",
+            last_transition_time=MOMENT,
+            observed_generation=1,
+        ),
+    ),
+)
+
+
+@pytest.fixture
+def reported(kubectl: Kubectl, moved: Any, namespace: str) -> Body:
+    """A QueueJob with every field of its status written, as the API server has it afterwards."""
+    kubectl("create", "-f", "-", stdin=moved(queuejob()))
+    patch = json.dumps({"status": STATUS.to_dict()})
+    kubectl("patch", RESOURCE, "emails", "-n", namespace, "--subresource=status", "--type=merge", "-p", patch)
+    body: Body = json.loads(kubectl("get", RESOURCE, "emails", "-n", namespace, "-o", "json"))
+    return body
+
+
+def test_keeps_every_field_of_the_status(reported: Body) -> None:
+    assert all(getattr(STATUS, name) is not None for name in QueueJobStatus.model_fields)
+    assert reported["status"] == STATUS.to_dict()
+    assert QueueJob.parse(reported).status == STATUS
+    assert reported["metadata"]["generation"] == 1
+
+
+def test_a_status_is_written_through_its_subresource_only(
+    kubectl: Kubectl, moved: Any, namespace: str
+) -> None:
+    kubectl("create", "-f", "-", stdin=moved(queuejob() | {"status": {"backlog": 1}}))
+    body = json.loads(kubectl("get", RESOURCE, "emails", "-n", namespace, "-o", "json"))
+    assert "status" not in body
+
+
+def table(text: str) -> list[list[str]]:
+    """kubectl's columns are two spaces apart at least."""
+    return [re.split(r" {2,}", line.strip()) for line in text.splitlines()]
+
+
+def test_get_shows_what_matters(reported: Body, kubectl: Kubectl, namespace: str) -> None:
+    heads, values = table(kubectl("get", RESOURCE, "-n", namespace))
+    assert heads == ["NAME", "QUEUE", "MODE", "BACKLOG", "ACTIVE", "FAILED", "REPLICAS", "READY", "AGE"]
+    assert values[:-1] == ["emails", "emails", "Workers", "42", "15", "18", "9", "False"]
+    assert re.fullmatch(r"\d+s", values[-1])
+
+
+def test_get_wide_says_why(reported: Body, kubectl: Kubectl, namespace: str) -> None:
+    heads, values = table(kubectl("get", RESOURCE, "-n", namespace, "-o", "wide"))
+    assert heads[9:] == ["PREFIX", "DESIRED", "OLDEST", "REASON"]
+    assert values[9:] == ["bull", "7", "6", "backlog 42 at 5 per replica"]
+
+
+def test_goes_by_its_names(crd: Body) -> None:
+    assert crd["status"]["acceptedNames"] == crds.definition()["spec"]["names"]
+    assert crd["status"]["acceptedNames"]["shortNames"] == ["qj"]
+
+
+def test_is_listed_among_everything(reported: Body, kubectl: Kubectl, namespace: str) -> None:
+    for category in ("all", "bullherd"):
+        assert f"queuejob.{GROUP}/emails" in kubectl("get", category, "-n", namespace, "-o", "name")
+
+
+def explain(kubectl: Kubectl, path: str) -> str:
+    """What `kubectl explain` says, in one line."""
+    return " ".join(kubectl("explain", f"queuejob{path}", f"--api-version={GROUP}/v1alpha1").split())
+
+
+def test_explain_tells_a_stranger_how_scaling_works(crd: Body, kubectl: Kubectl) -> None:
+    text = explain(kubectl, ".spec.scaling")
+    assert "ceil(backlog / itemsPerReplica), within minReplicas and maxReplicas" in text
+    assert "maxReplicas <integer> Most workers at once" in text
+    assert "Default: 10. From 1 to 10000." in text
+    assert "Default: spec.concurrency." in text
+    assert "cooldownSeconds <integer> Seconds that" in text
+
+
+@pytest.mark.parametrize(
+    "path", ["", ".spec", ".spec.queue", ".spec.redis", ".spec.redis.tls", ".spec.template.spec", ".status"]
+)
+def test_explain_has_words_for_every_field(path: str, crd: Body, kubectl: Kubectl) -> None:
+    text = explain(kubectl, path)
+    assert "DESCRIPTION:" in text
+    assert "<no description>" not in text
+    assert "<empty>" not in text

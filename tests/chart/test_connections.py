@@ -6,6 +6,14 @@ from typing import Any
 
 import pytest
 
+from bullherd.core.connection import (
+    Connection,
+    SecretKey,
+    WorkerSecrets,
+    files_referred_to,
+    parse_connection_file,
+)
+from bullherd.core.redis_endpoint import RedisEndpoint, TlsOptions
 from tests.chart.rendering import HelmError, Rendered, notes, render
 
 OFF = {"embedded": {"enabled": False}}
@@ -129,6 +137,7 @@ def test_an_existing_secret_is_mounted_for_the_operator_and_named_for_the_worker
     assert worker_secrets(rendered) == []
     volumes = rendered.get("Deployment", "bullherd-operator")["spec"]["template"]["spec"]["volumes"]
     mounted = next(v["secret"] for v in volumes if v["name"] == "secret-sessions")
+    assert mounted["optional"], "a missing Secret would keep the operator from starting"
     assert {i["path"]: i["key"] for i in mounted["items"]} == {
         "password": "pw",
         "ca": "tls.ca",
@@ -160,9 +169,48 @@ def test_worker_secrets_can_be_left_to_somebody_else() -> None:
     assert worker_secrets(rendered) == []
 
 
+def test_workers_can_show_a_certificate_of_their_own() -> None:
+    rendered = connection(tls={"enabled": True}, workerSecret={"certificateSecret": "workers-tls"})
+    assert rendered.connection("sessions")["workerSecret"] == {
+        "name": "bullherd-connection-sessions",
+        "certificateSecret": "workers-tls",
+    }
+    assert worker_secrets(rendered) == []
+
+
 def test_a_namespace_said_twice_or_being_the_releases_own_gets_one_secret() -> None:
     rendered = render({"redis": {"embedded": {"password": "x"}}}, namespace="default")
     assert worker_secrets(rendered) == [("default", "bullherd-connection-default")]
+
+
+ALL_WORDS: dict[str, Any] = {
+    "plain": {"host": "h"},
+    "texts": {
+        "host": "h", "port": 6380, "db": 3, "username": "u", "password": "p", "namespaces": ["*"],
+        "tls": {"enabled": True, "ca": "CA", "certificate": "CERT", "privateKey": "KEY"},
+        "workerSecret": {"name": "mine", "certificateSecret": "workers-tls"},
+    },
+    "files": {
+        "host": "h", "tls": {"enabled": True},
+        "existingSecret": {"name": "s", "caKey": "ca", "certificateKey": "tls.crt", "privateKeyKey": "tls.key"},
+    },
+}  # fmt: skip
+
+
+def test_the_operator_understands_every_file_that_the_chart_writes() -> None:
+    rendered = render({"connections": ALL_WORDS})
+    files = rendered.secret("bullherd-connections")
+    assert set(files) == {"default.yaml", *(f"{name}.yaml" for name in ALL_WORDS)}
+    for name, text in files.items():
+        mounted = {path: f"text of {path}" for path in files_referred_to(text)}
+        assert isinstance(parse_connection_file(name, text, mounted), Connection), name
+
+    texts = parse_connection_file("texts", files["texts.yaml"], {})
+    assert texts == Connection(
+        RedisEndpoint("h", 6380, 3, "u", "p", TlsOptions("CA", "CERT", "KEY")),
+        WorkerSecrets(SecretKey("mine", "password"), SecretKey("mine", "ca.crt"), "workers-tls"),
+        frozenset({"*"}),
+    )
 
 
 def test_embedded_and_external_live_side_by_side() -> None:

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from bullherd.settings import OperatorSettings
 from tests.chart.rendering import CHART, HelmError, Rendered, render, run_helm
 
 EVERYTHING = {
@@ -158,7 +159,7 @@ def test_the_operator_is_told_its_settings() -> None:
         "BULLHERD_CONNECTIONS_DIR": "/etc/bullherd/connections",
         "BULLHERD_HTTP_PORT": "8080",
         "BULLHERD_LOG_FORMAT": "console",
-        "BULLHERD_LOG_LEVEL": "debug",
+        "BULLHERD_LOG_LEVEL": "DEBUG",
         "BULLHERD_PRIORITY_CLASS_PREFIX": "",
         "BULLHERD_TICK_SECONDS": "2",
     }
@@ -181,6 +182,19 @@ def test_probes_ask_the_operator(default: Rendered) -> None:
     assert container["ports"] == [{"name": "http", "containerPort": 8080}]
     assert container["livenessProbe"]["httpGet"] == {"path": "/healthz", "port": "http"}
     assert container["readinessProbe"]["httpGet"] == {"path": "/readyz", "port": "http"}
+
+
+def test_the_operator_understands_its_settings(monkeypatch: pytest.MonkeyPatch) -> None:
+    variables = environment(
+        render({"watchNamespaces": ["shop", "blog"], "operator": {"env": {"BULLHERD_TICK_SECONDS": 2}}})
+    )
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+        assert name.removeprefix("BULLHERD_").lower() in OperatorSettings.model_fields, name
+    settings = OperatorSettings()
+    assert settings.watch_namespaces == ("shop", "blog")
+    assert settings.tick_seconds == 2
+    assert settings.priority_class_prefix == "bullherd-"
 
 
 @pytest.mark.parametrize(

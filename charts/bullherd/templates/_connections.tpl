@@ -100,16 +100,20 @@ Contradictions that a JSON schema cannot see end the rendering here with a sente
 {{- end -}}
 {{- end -}}
 {{- $secret := dict "create" false -}}
+{{- $workerFile := dict -}}
+{{- with $worker.certificateSecret }}{{ $_ := set $workerFile "certificateSecret" . }}{{ end -}}
 {{- if $existing.name -}}
-{{- $_ := set $file "workerSecret" (dict "name" ($worker.name | default $existing.name)) -}}
-{{- if $passwordKey }}{{ $_ := set $file.workerSecret "passwordKey" $passwordKey }}{{ end -}}
-{{- if and $tls.enabled $existing.caKey }}{{ $_ := set $file.workerSecret "caKey" $existing.caKey }}{{ end -}}
+{{- with $passwordKey }}{{ $_ := set $workerFile "passwordKey" . }}{{ end -}}
+{{- if and $tls.enabled $existing.caKey }}{{ $_ := set $workerFile "caKey" $existing.caKey }}{{ end -}}
 {{- else if or $given.password $tls.ca -}}
-{{- $_ := set $file "workerSecret" (dict "name" ($worker.name | default (printf "bullherd-connection-%s" $name))) -}}
-{{- if $given.password }}{{ $_ := set $file.workerSecret "passwordKey" "password" }}{{ end -}}
-{{- if $tls.ca }}{{ $_ := set $file.workerSecret "caKey" "ca.crt" }}{{ end -}}
+{{- if $given.password }}{{ $_ := set $workerFile "passwordKey" "password" }}{{ end -}}
+{{- if $tls.ca }}{{ $_ := set $workerFile "caKey" "ca.crt" }}{{ end -}}
 {{- $_ := set $secret "create" (ne (toString $worker.create) "false") -}}
 {{- $_ := set $secret "namespaces" ($worker.namespaces | default (without $namespaces "*")) -}}
+{{- end -}}
+{{- if $workerFile -}}
+{{- $_ := set $workerFile "name" (coalesce $worker.name $existing.name (printf "bullherd-connection-%s" $name)) -}}
+{{- $_ := set $file "workerSecret" $workerFile -}}
 {{- end -}}
 {{- toYaml (dict "file" $file "mounted" (dict "secret" ($existing.name | default "") "keys" $mounted) "workerSecret" $secret) -}}
 {{- end -}}
@@ -127,8 +131,10 @@ Contradictions that a JSON schema cannot see end the rendering here with a sente
 {{- range $name, $connection := include "bullherd.connections" . | fromYaml }}
 {{- with $connection.mounted.secret }}
 - name: {{ printf "secret-%s" $name }}
+  # Optional: a Secret that is missing breaks its connection, and is named there, but not the operator.
   secret:
     secretName: {{ . }}
+    optional: true
     items:
       {{- range $path, $key := $connection.mounted.keys }}
       - {key: {{ $key | quote }}, path: {{ $path }}}

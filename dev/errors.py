@@ -16,9 +16,11 @@ class DevError(Exception):
         self.why = why.strip()
         self.todo = todo
         self.log = log
+        self.step = ""
+        """The step that it happened in, filled in on the way up."""
 
     def __str__(self) -> str:
-        parts = [self.what]
+        parts = [f"{self.step}: {self.what}" if self.step else self.what]
         if self.why:
             parts.append("\n".join(f"    {line}" for line in self.why.splitlines()))
         if self.log:

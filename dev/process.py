@@ -5,11 +5,11 @@ import selectors
 import signal
 import subprocess
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from threading import Event
-from typing import IO, Iterator
+from typing import IO
 
 from dev.errors import Cancelled, DevError
 
@@ -31,7 +31,13 @@ def output(argv: Sequence[str | Path], *, limit: float = 30, cwd: Path | None = 
     command = [str(word) for word in argv]
     try:
         done = subprocess.run(
-            command, capture_output=True, text=True, timeout=limit, cwd=cwd, stdin=subprocess.DEVNULL, check=False
+            command,
+            capture_output=True,
+            text=True,
+            timeout=limit,
+            cwd=cwd,
+            stdin=subprocess.DEVNULL,
+            check=False,
         )
     except FileNotFoundError as error:
         raise DevError(f"{command[0]} is not installed", why=str(error)) from error
@@ -63,7 +69,10 @@ def run(
             code = _follow(process, sink, limit, cancel, on_line)
     if code is None:
         raise DevError(
-            f"`{command[0]}` did not end within {limit:.0f} s", why=tail(log), log=log, todo=todo or "try again"
+            f"`{command[0]}` did not end within {limit:.0f} s",
+            why=tail(log),
+            log=log,
+            todo=todo or "try again",
         )
     if code:
         raise DevError(f"`{_shown(command)}` ended with {code}", why=tail(log), log=log, todo=todo)
@@ -75,7 +84,9 @@ def _shown(command: Sequence[str]) -> str:
 
 
 @contextmanager
-def _group(command: list[str], cwd: Path | None, env: Mapping[str, str] | None) -> Iterator[subprocess.Popen[bytes]]:
+def _group(
+    command: list[str], cwd: Path | None, env: Mapping[str, str] | None
+) -> Iterator[subprocess.Popen[bytes]]:
     """The program in a process group of its own, so that its children end with it."""
     try:
         process = subprocess.Popen(

@@ -36,7 +36,9 @@ def identities(node_address: str) -> tuple[Identity, ...]:
         )
     )
     return (
-        Identity("apiserver", "kube-apiserver", hosts=f"{names},IP:127.0.0.1,IP:{API_SERVICE_IP},IP:{node_address}"),
+        Identity(
+            "apiserver", "kube-apiserver", hosts=f"{names},IP:127.0.0.1,IP:{API_SERVICE_IP},IP:{node_address}"
+        ),
         Identity("apiserver-kubelet-client", "kube-apiserver", "system:masters"),
         Identity("front-proxy-client", "front-proxy-client", authority="front-proxy-ca"),
         Identity("admin", "admin", "system:masters"),
@@ -44,7 +46,12 @@ def identities(node_address: str) -> tuple[Identity, ...]:
         Identity("scheduler", "system:kube-scheduler"),
         Identity("proxy", "system:kube-proxy"),
         Identity("dns", "system:coredns"),
-        Identity("kubelet", f"system:node:{NODE_NAME}", "system:nodes", f"DNS:{NODE_NAME},IP:127.0.0.1,IP:{node_address}"),
+        Identity(
+            "kubelet",
+            f"system:node:{NODE_NAME}",
+            "system:nodes",
+            f"DNS:{NODE_NAME},IP:127.0.0.1,IP:{node_address}",
+        ),
     )
 
 
@@ -61,7 +68,15 @@ def create(layout: Layout, node_address: str) -> None:
         _certificate(layout.pki, identity)
     output(["openssl", "genrsa", "-out", layout.pki / "service-accounts.key", "2048"])
     output(
-        ["openssl", "rsa", "-in", layout.pki / "service-accounts.key", "-pubout", "-out", layout.pki / "service-accounts.pub"]
+        [
+            "openssl",
+            "rsa",
+            "-in",
+            layout.pki / "service-accounts.key",
+            "-pubout",
+            "-out",
+            layout.pki / "service-accounts.pub",
+        ]
     )
     for user in USERS:
         path = layout.kubeconfig(user)

@@ -21,7 +21,15 @@ from dev.node.layout import (
 )
 
 ETCD = "http://127.0.0.1:2379"
-KUBE_PROGRAMS = ("etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler", "kubelet", "kube-proxy", "kubectl")
+KUBE_PROGRAMS = (
+    "etcd",
+    "kube-apiserver",
+    "kube-controller-manager",
+    "kube-scheduler",
+    "kubelet",
+    "kube-proxy",
+    "kubectl",
+)
 """Names under which the one binary of dev/go/kube is linked; it acts on the name it was called by."""
 
 
@@ -48,7 +56,11 @@ def components(layout: Layout, link: Link) -> tuple[Component, ...]:
             (str(layout.programs / "kube-proxy"), f"--config={layout.config / 'proxy.json'}"),
             after=("kube-apiserver",),
         ),
-        Component("coredns", (str(layout.programs / "coredns"), "-conf", str(layout.config / "Corefile")), ("kube-apiserver",)),
+        Component(
+            "coredns",
+            (str(layout.programs / "coredns"), "-conf", str(layout.config / "Corefile")),
+            ("kube-apiserver",),
+        ),
     )
 
 

@@ -15,7 +15,7 @@ NODE_POD_RANGE = "10.244.0.0/22"
 SERVICE_RANGE = "10.96.0.0/16"
 API_SERVICE_IP = "10.96.0.1"
 API_PORT = 6443
-LINK_RANGE = ipaddress.ip_network("172.30.0.0/16")
+LINK_RANGE = ipaddress.IPv4Network("172.30.0.0/16")
 """The /30 between host and node comes from here: the one range that the host itself sees."""
 PAUSE_IMAGE = "localhost/pause:1"
 
@@ -33,7 +33,7 @@ def free_link(short_id: str, in_use: Iterable[str]) -> Link:
 
     So a node mostly gets the address it had before, and two nodes rarely look at the same one.
     """
-    taken = [network for text in in_use if (network := ipaddress.ip_network(text, strict=False)).version == 4]
+    taken = [ipaddress.IPv4Network(text, strict=False) for text in in_use]
     subnets = list(LINK_RANGE.subnets(new_prefix=30))
     start = int(short_id, 16) % len(subnets)
     for subnet in subnets[start:] + subnets[:start]:

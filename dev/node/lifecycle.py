@@ -17,7 +17,7 @@ from threading import Event
 from dev.errors import Cancelled, DevError
 from dev.node import certificates, cgroups, network, pause, processes
 from dev.node.components import KUBE_PROGRAMS, write_configuration
-from dev.node.layout import NODE_NAME, Layout, Link
+from dev.node.layout import NODE_NAME, Layout
 from dev.process import NEVER, output, tail
 
 START_LIMIT = 150
@@ -117,7 +117,15 @@ def enter(layout: Layout, command: Sequence[str | Path]) -> list[str]:
     first = processes.children(outermost.pid) if outermost and outermost.alive() else []
     if not first:
         raise DevError("the node is not running", todo="make cluster")
-    return ["nsenter", f"--target={first[0]}", "--mount", "--pid", "--net", "--", *(str(word) for word in command)]
+    return [
+        "nsenter",
+        f"--target={first[0]}",
+        "--mount",
+        "--pid",
+        "--net",
+        "--",
+        *(str(word) for word in command),
+    ]
 
 
 def _start(layout: Layout) -> None:
@@ -141,7 +149,15 @@ def _spawn(layout: Layout) -> None:
     """Start the supervisor in its namespaces, as a process that outlives this one."""
     with (layout.logs / "supervisor.log").open("wb") as log:
         outermost = subprocess.Popen(
-            ["nsenter", f"--net={layout.namespace_file}", "unshare", "--mount", "--pid", "--fork", "--kill-child"]
+            [
+                "nsenter",
+                f"--net={layout.namespace_file}",
+                "unshare",
+                "--mount",
+                "--pid",
+                "--fork",
+                "--kill-child",
+            ]
             + ["--mount-proc", sys.executable, "-m", "dev.node.supervisor", str(layout.checkout.root)],
             stdin=subprocess.DEVNULL,
             stdout=log,

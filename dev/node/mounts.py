@@ -9,7 +9,7 @@ from pathlib import Path
 
 from dev.node.layout import Layout
 
-PRIVATE = ("/run", "/var/log", "/var/lib/cni")
+PRIVATE = (Path("/run"), Path("/var/log"), Path("/var/lib/cni"))
 """Empty and in memory: sockets, the iptables lock, pods' network namespaces, links to pods' logs."""
 
 KUBELET_ROOT = Path("/var/lib/kubelet")
@@ -21,9 +21,9 @@ PROVISIONED = Path("/tmp/hostpath_pv")
 
 
 def set_up(layout: Layout) -> None:
-    for place in PRIVATE:
-        Path(place).mkdir(parents=True, exist_ok=True)
-        _mount("-t", "tmpfs", "-o", "mode=755", "bullherd", place)
+    for private in PRIVATE:
+        private.mkdir(parents=True, exist_ok=True)
+        _mount("-t", "tmpfs", "-o", "mode=755", "bullherd", str(private))
     for name in ("netns", "lock", "containerd"):
         (Path("/run") / name).mkdir()
     for place, ours in (
@@ -41,7 +41,9 @@ def set_up(layout: Layout) -> None:
 
 def on_overlay(path: Path) -> bool:
     """Whether the directory is itself on an overlay file system, which cannot carry another one."""
-    done = subprocess.run(["stat", "-f", "-c", "%T", path], capture_output=True, text=True, check=True, timeout=10)
+    done = subprocess.run(
+        ["stat", "-f", "-c", "%T", path], capture_output=True, text=True, check=True, timeout=10
+    )
     return done.stdout.strip() == "overlayfs"
 
 

@@ -16,19 +16,23 @@ def write_archive(path: Path) -> None:
     busybox = shutil.which("busybox", path="/bin:/usr/bin")
     if busybox is None:
         raise DevError("busybox is not installed", todo="apt-get install busybox-static")
-    layer = _tar({"pause": (Path(busybox).read_bytes(), 0o755)})
+    layer = _tar({"busybox": (Path(busybox).read_bytes(), 0o755)})
     config = json.dumps(
         {
             "architecture": _architecture(),
             "os": "linux",
-            "config": {"Entrypoint": ["/pause", "sleep", "infinity"], "User": "65535:65535"},
+            "config": {"Entrypoint": ["/busybox", "sleep", "infinity"], "User": "65535:65535"},
             "rootfs": {"type": "layers", "diff_ids": [f"sha256:{hashlib.sha256(layer).hexdigest()}"]},
         }
     ).encode()
     name = hashlib.sha256(config).hexdigest()
-    manifest = json.dumps([{"Config": f"{name}.json", "RepoTags": [PAUSE_IMAGE], "Layers": ["layer.tar"]}]).encode()
+    manifest = json.dumps(
+        [{"Config": f"{name}.json", "RepoTags": [PAUSE_IMAGE], "Layers": ["layer.tar"]}]
+    ).encode()
     path.write_bytes(
-        _tar({f"{name}.json": (config, 0o644), "layer.tar": (layer, 0o644), "manifest.json": (manifest, 0o644)})
+        _tar(
+            {f"{name}.json": (config, 0o644), "layer.tar": (layer, 0o644), "manifest.json": (manifest, 0o644)}
+        )
     )
 
 

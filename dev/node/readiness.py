@@ -24,7 +24,7 @@ def checks(layout: Layout) -> Mapping[str, Callable[[], bool]]:
 
 def answers(url: str) -> bool:
     """Whether the URL says 200. Certificates are not looked at: this asks whether it is up, not who it is."""
-    context = ssl._create_unverified_context()  # noqa: S323
+    context = ssl._create_unverified_context()
     try:
         with urllib.request.urlopen(url, timeout=PROBE_LIMIT, context=context) as response:
             return bool(response.status == 200)
@@ -36,10 +36,14 @@ def _pause_image_is_there(layout: Layout) -> bool:
     """A socket file alone proves nothing, it may be an old one: ready is who takes the image that every pod needs."""
     ctr = ["ctr", "--address", str(mounts.CONTAINERD_SOCKET), "--namespace", "k8s.io", "images"]
     try:
-        listed = subprocess.run([*ctr, "list", "-q"], capture_output=True, text=True, timeout=10, check=True).stdout
+        listed = subprocess.run(
+            [*ctr, "list", "-q"], capture_output=True, text=True, timeout=10, check=True
+        ).stdout
         if PAUSE_IMAGE in listed.split():
             return True
-        imported = subprocess.run([*ctr, "import", str(layout.pause_archive)], capture_output=True, timeout=20, check=False)
+        imported = subprocess.run(
+            [*ctr, "import", str(layout.pause_archive)], capture_output=True, timeout=20, check=False
+        )
     except (subprocess.CalledProcessError, subprocess.TimeoutExpired):
         return False
     return imported.returncode == 0

@@ -89,7 +89,9 @@ class Supervisor:
                 start_new_session=True,
             )
         known = self._running.get(component.name)
-        self._running[component.name] = Running(component, process, known.ends if known else deque(maxlen=PATIENCE))
+        self._running[component.name] = Running(
+            component, process, known.ends if known else deque(maxlen=PATIENCE)
+        )
         say(f"{component.name} started as {process.pid}")
 
     def _wait_until_ready(self, name: str) -> None:

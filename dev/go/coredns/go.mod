@@ -1,4 +1,4 @@
-module bullherd.dev/local-node/dns
+module bullherd.dev/dev/coredns
 
 go 1.25.0
 

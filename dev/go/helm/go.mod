@@ -1,4 +1,4 @@
-module bullherd.dev/local-node/helm
+module bullherd.dev/dev/helm
 
 go 1.25.0
 

@@ -1,4 +1,4 @@
-module bullherd.dev/local-node/kube
+module bullherd.dev/dev/kube
 
 go 1.24.0
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import re
+import secrets
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Any
@@ -26,7 +27,7 @@ from bullherd.api import (
     crds,
     reference,
 )
-from tests.fixtures.cluster import Kubectl
+from tests.cluster.kubectl import Kubectl
 from tests.unit.api.cases import (
     ACCEPTED,
     REFUSED,
@@ -45,30 +46,39 @@ Body = dict[str, Any]
 
 
 @pytest.fixture(scope="module")
+def kubectl(cluster: Any) -> Kubectl:
+    """kubectl for the cluster of the tests."""
+    return Kubectl(cluster.kubeconfig)
+
+
+@pytest.fixture
+def place(kubectl: Kubectl) -> Iterator[str]:
+    """The name of a fresh namespace."""
+    name = f"bullherd-test-{secrets.token_hex(4)}"
+    kubectl("create", "namespace", name)
+    yield name
+    kubectl("delete", "namespace", name, "--wait=false")
+
+
+@pytest.fixture(scope="module")
 def crd(kubectl: Kubectl) -> Iterator[Body]:
     """The CRD under the tests' own group, established; what the API server says of it."""
     definition = crds.definition()
     definition["metadata"]["name"] = RESOURCE
     definition["spec"]["group"] = GROUP
-    kubectl("delete", "crd", RESOURCE, "--ignore-not-found", "--wait")
+    kubectl("delete", "crd", RESOURCE, "--ignore-not-found")
     kubectl("create", "-f", "-", stdin=json.dumps(definition))
     try:
         kubectl("wait", "--for=condition=Established", f"crd/{RESOURCE}", "--timeout=30s")
-        kubectl("wait", "--for=jsonpath={.metadata.name}", "--timeout=30s", "crd", RESOURCE)
         yield json.loads(kubectl("get", "crd", RESOURCE, "-o", "json"))
     finally:
-        kubectl("delete", "crd", RESOURCE, "--wait")
+        kubectl("delete", "crd", RESOURCE)
 
 
-@pytest.fixture
-def moved(crd: Body, namespace: str) -> Any:
-    """Turns a case's body into one of the tests' own group and namespace."""
-
-    def move(body: Mapping[str, Any]) -> str:
-        metadata = body["metadata"] | {"namespace": namespace}
-        return json.dumps({**body, "apiVersion": f"{GROUP}/v1alpha1", "metadata": metadata})
-
-    return move
+def in_group(body: Mapping[str, Any], place: str = "default") -> str:
+    """A case's body as one of the tests' own group, in a namespace."""
+    metadata = body["metadata"] | {"namespace": place}
+    return json.dumps({**body, "apiVersion": f"{GROUP}/v1alpha1", "metadata": metadata})
 
 
 def test_is_established_and_structural(crd: Body) -> None:
@@ -85,9 +95,9 @@ def test_nothing_of_the_schema_was_lost(crd: Body) -> None:
 
 
 @pytest.mark.parametrize("case", ACCEPTED, ids=str)
-def test_accepts(case: Accepted, kubectl: Kubectl, moved: Any) -> None:
+def test_accepts(case: Accepted, crd: Body, kubectl: Kubectl) -> None:
     written = json.loads(
-        kubectl("create", "--dry-run=server", "-o", "json", "-f", "-", stdin=moved(case.body))
+        kubectl("create", "--dry-run=server", "-o", "json", "-f", "-", stdin=in_group(case.body))
     )
     filled_in, by_itself = QueueJob.parse(written), QueueJob.parse(case.body)
     assert filled_in.spec == by_itself.spec, "the API server's defaults differ from the parser's"
@@ -95,16 +105,16 @@ def test_accepts(case: Accepted, kubectl: Kubectl, moved: Any) -> None:
 
 
 @pytest.mark.parametrize("case", [*REFUSED, *REFUSED_BY_THE_SERVER_ALONE], ids=str)
-def test_refuses(case: Refused, kubectl: Kubectl, moved: Any) -> None:
-    answer = kubectl.refused("create", "--dry-run=server", "-f", "-", stdin=moved(case.body))
+def test_refuses(case: Refused, crd: Body, kubectl: Kubectl) -> None:
+    answer = kubectl.refused("create", "--dry-run=server", "-f", "-", stdin=in_group(case.body))
     assert "is invalid" in answer
     assert case.path in answer
     assert case.words in answer
 
 
-def test_tells_of_a_field_that_does_not_exist(kubectl: Kubectl, moved: Any) -> None:
+def test_tells_of_a_field_that_does_not_exist(crd: Body, kubectl: Kubectl) -> None:
     body = queuejob(scaling={"maxReplica": 3})
-    answer = kubectl.refused("create", "--dry-run=server", "-f", "-", stdin=moved(body))
+    answer = kubectl.refused("create", "--dry-run=server", "-f", "-", stdin=in_group(body))
     assert 'unknown field "spec.scaling.maxReplica"' in answer
 
 
@@ -113,16 +123,18 @@ def test_tells_of_a_field_that_does_not_exist(kubectl: Kubectl, moved: Any) -> N
     [({"name": "a"}, {"name": "b"}), ({"name": "a"}, {"name": "a", "prefix": "shop"})],
     ids=["another name", "another prefix"],
 )
-def test_the_queue_cannot_be_changed(before: Body, after: Body, kubectl: Kubectl, moved: Any) -> None:
-    kubectl("create", "-f", "-", stdin=moved(queuejob(queue=before)))
-    answer = kubectl.refused("replace", "-f", "-", stdin=moved(queuejob(queue=after)))
+def test_the_queue_cannot_be_changed(
+    before: Body, after: Body, crd: Body, kubectl: Kubectl, place: str
+) -> None:
+    kubectl("create", "-f", "-", stdin=in_group(queuejob(queue=before), place))
+    answer = kubectl.refused("replace", "-f", "-", stdin=in_group(queuejob(queue=after), place))
     assert "the queue of a QueueJob cannot be changed" in answer
-    kubectl("replace", "-f", "-", stdin=moved(queuejob(queue=before, concurrency=2)))
+    kubectl("replace", "-f", "-", stdin=in_group(queuejob(queue=before, concurrency=2), place))
 
 
 @pytest.mark.parametrize("name", reference.EXAMPLES)
-def test_accepts_the_examples_of_the_page(name: str, kubectl: Kubectl, moved: Any) -> None:
-    kubectl("create", "--dry-run=server", "-f", "-", stdin=moved(yaml.safe_load(reference.example(name))))
+def test_accepts_the_examples_of_the_page(name: str, crd: Body, kubectl: Kubectl) -> None:
+    kubectl("create", "--dry-run=server", "-f", "-", stdin=in_group(yaml.safe_load(reference.example(name))))
 
 
 MOMENT = datetime(2026, 11, 24, 3, 4, 5, tzinfo=UTC)
@@ -155,12 +167,12 @@ STATUS = QueueJobStatus(
 
 
 @pytest.fixture
-def reported(kubectl: Kubectl, moved: Any, namespace: str) -> Body:
+def reported(crd: Body, kubectl: Kubectl, place: str) -> Body:
     """A QueueJob with every field of its status written, as the API server has it afterwards."""
-    kubectl("create", "-f", "-", stdin=moved(queuejob()))
+    kubectl("create", "-f", "-", stdin=in_group(queuejob(), place))
     patch = json.dumps({"status": STATUS.to_dict()})
-    kubectl("patch", RESOURCE, "emails", "-n", namespace, "--subresource=status", "--type=merge", "-p", patch)
-    body: Body = json.loads(kubectl("get", RESOURCE, "emails", "-n", namespace, "-o", "json"))
+    kubectl("patch", RESOURCE, "emails", "-n", place, "--subresource=status", "--type=merge", "-p", patch)
+    body: Body = json.loads(kubectl("get", RESOURCE, "emails", "-n", place, "-o", "json"))
     return body
 
 
@@ -171,11 +183,9 @@ def test_keeps_every_field_of_the_status(reported: Body) -> None:
     assert reported["metadata"]["generation"] == 1
 
 
-def test_a_status_is_written_through_its_subresource_only(
-    kubectl: Kubectl, moved: Any, namespace: str
-) -> None:
-    kubectl("create", "-f", "-", stdin=moved(queuejob() | {"status": {"backlog": 1}}))
-    body = json.loads(kubectl("get", RESOURCE, "emails", "-n", namespace, "-o", "json"))
+def test_a_status_is_written_through_its_subresource_only(crd: Body, kubectl: Kubectl, place: str) -> None:
+    kubectl("create", "-f", "-", stdin=in_group(queuejob() | {"status": {"backlog": 1}}, place))
+    body = json.loads(kubectl("get", RESOURCE, "emails", "-n", place, "-o", "json"))
     assert "status" not in body
 
 
@@ -184,15 +194,15 @@ def table(text: str) -> list[list[str]]:
     return [re.split(r" {2,}", line.strip()) for line in text.splitlines()]
 
 
-def test_get_shows_what_matters(reported: Body, kubectl: Kubectl, namespace: str) -> None:
-    heads, values = table(kubectl("get", RESOURCE, "-n", namespace))
+def test_get_shows_what_matters(reported: Body, kubectl: Kubectl, place: str) -> None:
+    heads, values = table(kubectl("get", RESOURCE, "-n", place))
     assert heads == ["NAME", "QUEUE", "MODE", "BACKLOG", "ACTIVE", "FAILED", "REPLICAS", "READY", "AGE"]
     assert values[:-1] == ["emails", "emails", "Workers", "42", "15", "18", "9", "False"]
     assert re.fullmatch(r"\d+s", values[-1])
 
 
-def test_get_wide_says_why(reported: Body, kubectl: Kubectl, namespace: str) -> None:
-    heads, values = table(kubectl("get", RESOURCE, "-n", namespace, "-o", "wide"))
+def test_get_wide_says_why(reported: Body, kubectl: Kubectl, place: str) -> None:
+    heads, values = table(kubectl("get", RESOURCE, "-n", place, "-o", "wide"))
     assert heads[9:] == ["PREFIX", "DESIRED", "OLDEST", "REASON"]
     assert values[9:] == ["bull", "7", "6", "backlog 42 at 5 per replica"]
 
@@ -202,9 +212,9 @@ def test_goes_by_its_names(crd: Body) -> None:
     assert crd["status"]["acceptedNames"]["shortNames"] == ["qj"]
 
 
-def test_is_listed_among_everything(reported: Body, kubectl: Kubectl, namespace: str) -> None:
+def test_is_listed_among_everything(reported: Body, kubectl: Kubectl, place: str) -> None:
     for category in ("all", "bullherd"):
-        assert f"queuejob.{GROUP}/emails" in kubectl("get", category, "-n", namespace, "-o", "name")
+        assert f"queuejob.{GROUP}/emails" in kubectl("get", category, "-n", place, "-o", "name")
 
 
 def explain(kubectl: Kubectl, path: str) -> str:

@@ -33,7 +33,20 @@ class Crds(BaseModel):
         """Write or compare."""
         from bullherd.api.crds import render
 
-        _write_or_check(self.directory, render(), self.check)
+        _write_or_check("crds", self.directory, render(), self.check)
+
+
+class Reference(BaseModel):
+    """Write the reference pages, one file each, from the models."""
+
+    directory: CliPositionalArg[Path] = Field(description="Where to write.")
+    check: bool = Field(False, description="Write nothing; fail when a file differs.")
+
+    def cli_cmd(self) -> None:
+        """Write or compare."""
+        from bullherd.api.reference import render
+
+        _write_or_check("reference", self.directory, {"queuejob.md": render()}, self.check)
 
 
 class Version(BaseModel):
@@ -53,6 +66,7 @@ class Bullherd(BaseSettings):
 
     operator: CliSubCommand[Operator]
     crds: CliSubCommand[Crds]
+    reference: CliSubCommand[Reference]
     version: CliSubCommand[Version]
 
     def cli_cmd(self) -> None:
@@ -65,7 +79,7 @@ def main(arguments: list[str] | None = None) -> None:
     CliApp.run(Bullherd, cli_args=arguments)
 
 
-def _write_or_check(directory: Path, files: dict[str, Any], check: bool) -> None:
+def _write_or_check(command: str, directory: Path, files: dict[str, Any], check: bool) -> None:
     differing = [
         name
         for name, text in files.items()
@@ -73,7 +87,10 @@ def _write_or_check(directory: Path, files: dict[str, Any], check: bool) -> None
     ]
     if check:
         for name in differing:
-            print(f"{directory / name} is not what the models say; run `make crds`", file=sys.stderr)
+            print(
+                f"{directory / name} is not what the models say; run `bullherd {command} {directory}`",
+                file=sys.stderr,
+            )
         sys.exit(1 if differing else 0)
     directory.mkdir(parents=True, exist_ok=True)
     for name in differing:

@@ -44,9 +44,7 @@ def test_the_files_in_crds_are_what_the_models_say() -> None:
 
 def test_the_reference_page_is_what_the_models_say() -> None:
     written = (ROOT / "docs/reference/queuejob.md").read_text()
-    assert written == reference.render(), (
-        "write bullherd.api.reference.render() there and commit what changed"
-    )
+    assert written == reference.render(), "run `bullherd reference docs/reference` and commit what changed"
 
 
 def test_the_crd_reads_back_as_it_was_meant() -> None:

@@ -18,8 +18,8 @@ from bullherd.api.template import PodTemplate
 from bullherd.api.values import Int32, matching
 
 LONGEST_NAME = 46
-"""Leaves room in 63 characters, the length of a host name, for what a Deployment adds to its pods' names
-(17)."""
+"""Leaves room for the 17 characters that a Deployment adds to its pods' names; a host name has 63 at most.
+A limit can be raised later, never lowered."""
 
 
 class Priority(StrEnum):

@@ -117,10 +117,10 @@ class ActivityListener:
         return await self._ends([queues[stream] for stream, _ in reply])
 
     async def _stop_following_unreadable(self) -> bool:
-        readable = await self._ends(self._bookmarks)
-        unreadable = self._bookmarks.keys() - readable.keys()
+        asked = tuple(self._bookmarks)  # another task may follow others meanwhile
+        unreadable = set(asked) - (await self._ends(asked)).keys()
         for queue in unreadable:
-            del self._bookmarks[queue]
+            self._bookmarks.pop(queue, None)
         return bool(unreadable)
 
     async def _ends(self, queues: Collection[QueueKey]) -> dict[QueueKey, str]:

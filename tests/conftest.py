@@ -1,3 +1,9 @@
 """Fixtures that every layer of tests may ask for; each starts what it needs only when asked."""
 
-pytest_plugins = ["tests.fixtures.redis", "tests.fixtures.node", "tests.fixtures.cluster"]
+pytest_plugins = [
+    "tests.fixtures.redis",
+    "tests.fixtures.node",
+    "tests.fixtures.cluster",
+    "tests.fixtures.kubernetes",
+    "tests.fixtures.operator",
+]

@@ -69,11 +69,12 @@ def demand_of(policy: ScalingPolicy, snapshot: QueueSnapshot) -> Demand:
         items, why = 0, "the queue is empty"
 
     wanted = ceil(items / policy.items_per_replica)
-    for limit, name in (
-        (snapshot.global_concurrency, "global concurrency"),
-        (snapshot.rate_limit_max, "rate limit"),
+    for limit, beside, name in (
+        (snapshot.global_concurrency, 0, "global concurrency"),
+        # So many may begin in each of its periods, beside those that still run from the periods before.
+        (snapshot.rate_limit_max, snapshot.active, "rate limit"),
     ):
-        if limit and wanted > (most := ceil(limit / policy.concurrency)):
+        if limit and wanted > (most := ceil((limit + beside) / policy.concurrency)):
             wanted, why = most, f"{why}, capped by the queue's {name} of {limit}"
     if wanted > policy.max_replicas:
         wanted, why = policy.max_replicas, f"{why}, capped by maxReplicas {policy.max_replicas}"
@@ -97,14 +98,15 @@ def decide_replicas(
         return ScalingDecision(current, reason, waiting, left)
 
     busy = min(current, ceil(snapshot.active / policy.concurrency))
-    replicas = max(waiting.peak, busy)
-    if busy > waiting.peak:
+    # The peak is of another time: maxReplicas or the replicas themselves may have been lowered since.
+    needed = min(waiting.peak, policy.max_replicas, current)
+    if busy > needed:
         reason = f"{demand.reason}; {busy} kept for {snapshot.active} active items"
         return ScalingDecision(busy, reason, waiting)
-    if replicas == demand.replicas:
-        return ScalingDecision(replicas, demand.reason)
-    reason = f"{demand.reason}; {replicas} was the highest need of the cooldown"
-    return ScalingDecision(replicas, reason, ScaleIn(now, demand.replicas), policy.cooldown)
+    if needed == demand.replicas:
+        return ScalingDecision(needed, demand.reason)
+    reason = f"{demand.reason}; {needed} was the highest need of the cooldown"
+    return ScalingDecision(needed, reason, ScaleIn(now, demand.replicas), policy.cooldown)
 
 
 def _wait_of(scale_in: ScaleIn | None, demand: int, lowest: int, now: float) -> ScaleIn:
@@ -112,4 +114,5 @@ def _wait_of(scale_in: ScaleIn | None, demand: int, lowest: int, now: float) -> 
         return ScaleIn(now, demand)
     if demand <= lowest < scale_in.peak:
         return ScaleIn(now, demand)
-    return ScaleIn(scale_in.since, max(scale_in.peak, demand))
+    # A wait from the future comes from another operator whose clock is ahead; it must not last longer for it.
+    return ScaleIn(min(scale_in.since, now), max(scale_in.peak, demand))

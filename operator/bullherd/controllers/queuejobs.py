@@ -84,7 +84,8 @@ class QueueJobReconciler:
     async def reconcile(self, key: JobKey) -> float | None:
         """One cycle; returns seconds after which time alone may change the answer."""
         known = self._registry.job(key)
-        if known is None:
+        if known is None or known.is_being_deleted:
+            # Its Deployment goes by owner reference, and the pods end their items in their grace; nothing is made anew.
             self._forget(key)
             return None
         if isinstance(known.job, InvalidQueueJob):

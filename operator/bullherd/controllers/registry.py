@@ -39,6 +39,11 @@ class KnownQueueJob:
     generation: int
     job: QueueJob | InvalidQueueJob
 
+    @property
+    def is_being_deleted(self) -> bool:
+        """Somebody asked to delete it, and it stays only until what depends on it is gone."""
+        return isinstance(self.job, QueueJob) and self.job.metadata.deletion_timestamp is not None
+
 
 class Registry:
     """The operator's view of the cluster. ``wake`` is called for each QueueJob that something changed for."""

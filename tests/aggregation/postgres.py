@@ -14,7 +14,6 @@ import signal
 import subprocess
 import tempfile
 import time
-from contextlib import suppress
 from pathlib import Path
 
 from sqlalchemy import URL, create_engine, text
@@ -40,6 +39,7 @@ class PostgresServer:
             account = pwd.getpwnam("postgres")
             os.chown(self._folder, account.pw_uid, account.pw_gid)
         self._process: subprocess.Popen[bytes] | None = None
+        self._frozen: list[int] = []
 
     def create(self) -> None:
         """Make the cluster of databases and start it."""
@@ -80,20 +80,24 @@ class PostgresServer:
         self._wait_until_it_answers(self._process)
 
     def stop(self) -> None:
-        """As an administrator in a hurry would (`pg_ctl stop -m fast`): sessions are ended, the data is
-        kept.
-        """
-        if self._process is not None:
-            self._process.send_signal(signal.SIGINT)
-            self._process.wait(START_LIMIT_S)
-            self._process = None
+        """As `pg_ctl stop -m fast` does: sessions are ended, the data is kept."""
+        self._end(signal.SIGINT)
 
     def freeze(self) -> None:
         """Make the sessions hang and new connections wait: the machine lives, the server does not answer."""
-        self._signal_all(signal.SIGSTOP)
+        assert self._process is not None
+        pid = self._process.pid
+        os.kill(pid, signal.SIGSTOP)  # first, so that the list of its children is complete
+        children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+        self._frozen = [pid, *map(int, children)]
+        for one in self._frozen:
+            os.kill(one, signal.SIGSTOP)
 
     def thaw(self) -> None:
-        self._signal_all(signal.SIGCONT)
+        for pid in reversed(self._frozen):
+            os.kill(pid, signal.SIGCONT)
+        assert self._process is not None
+        self._wait_until_it_answers(self._process)
 
     def run(self, *statements: str, database: str = "postgres") -> None:
         engine = create_engine(self.url(database), isolation_level="AUTOCOMMIT")
@@ -103,19 +107,19 @@ class PostgresServer:
         engine.dispose()
 
     def remove(self) -> None:
-        self.stop()
+        """Stop it at once, and its data is gone."""
+        self._end(signal.SIGQUIT)
         shutil.rmtree(self._folder)
+
+    def _end(self, how: signal.Signals) -> None:
+        if self._process is not None:
+            self._process.send_signal(how)
+            self._process.wait(START_LIMIT_S)
+            self._process = None
 
     @property
     def _data(self) -> Path:
         return self._folder / "data"
-
-    def _signal_all(self, number: signal.Signals) -> None:
-        assert self._process is not None
-        children = Path(f"/proc/{self._process.pid}/task/{self._process.pid}/children").read_text().split()
-        for pid in [self._process.pid, *map(int, children)]:
-            with suppress(ProcessLookupError):  # a session may end while we count them
-                os.kill(pid, number)
 
     def _wait_until_it_answers(self, process: subprocess.Popen[bytes]) -> None:
         engine = create_engine(self.url())

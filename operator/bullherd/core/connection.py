@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic.alias_generators import to_camel
+from pydantic_core import ErrorDetails
 
 from bullherd.core.redis_endpoint import RedisEndpoint, TlsOptions
 
@@ -97,13 +98,11 @@ def parse_connection_file(name: str, text: str, files: Mapping[str, str]) -> Con
     ``files_referred_to``.
     """
     try:
-        parsed = _ConnectionFile.model_validate(yaml.safe_load(text))
-    except yaml.YAMLError:
-        return _unusable(name, "it is not YAML")
+        parsed = _read(text)
     except ValidationError as error:
-        # Never pydantic's own text: it quotes the input, and the input holds a password.
-        where = "; ".join(f"{'.'.join(map(str, e['loc'])) or 'file'}: {e['msg']}" for e in error.errors())
-        return _unusable(name, where)
+        return _unusable(name, "; ".join(map(_sentence, error.errors())))
+    except _NOT_YAML:
+        return _unusable(name, "it is not YAML")
     if missing := [path for path in _paths_in(parsed) if path not in files]:
         return _unusable(name, f"{', '.join(missing)} cannot be read")
 
@@ -131,9 +130,23 @@ def parse_connection_file(name: str, text: str, files: Mapping[str, str]) -> Con
 def files_referred_to(text: str) -> tuple[str, ...]:
     """The paths of the files that a connection file refers to, if it can be read that far."""
     try:
-        return _paths_in(_ConnectionFile.model_validate(yaml.safe_load(text)))
-    except (yaml.YAMLError, ValidationError):
+        return _paths_in(_read(text))
+    except _NOT_YAML:
         return ()
+
+
+def _read(text: str) -> _ConnectionFile:
+    return _ConnectionFile.model_validate(yaml.safe_load(text) or {})
+
+
+_NOT_YAML = (yaml.YAMLError, ValueError)
+"""PyYAML answers an impossible date (a password may look like one) with a bare ValueError."""
+
+
+def _sentence(error: ErrorDetails) -> str:
+    """Never pydantic's own text of the whole: it quotes the input, and the input holds a password."""
+    place = ".".join(map(str, error["loc"])) or "file"
+    return f"{place}: {'Input should be a mapping' if error['type'] == 'model_type' else error['msg']}"
 
 
 def _paths_in(parsed: _ConnectionFile) -> tuple[str, ...]:

@@ -81,7 +81,8 @@ class Plan:
 def decide(observed: Observed, priority_class_prefix: str, now: float) -> Plan:
     """The plan for one QueueJob. ``now`` is unix seconds."""
     if isinstance(observed.connection, ConnectionProblem):
-        return _hold(observed, observed.connection.reason, observed.connection.message)
+        # No watch tells that a Secret was made or mended.
+        return _hold(observed, observed.connection.reason, observed.connection.message, requeue_after=15.0)
     if observed.rival is not None:
         return _yield_queue(observed, observed.rival)
     if (stranger := _stranger(observed)) is not None:

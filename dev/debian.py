@@ -11,8 +11,10 @@ from dev.errors import DevError
 from dev.process import output
 from dev.steps import Report
 
-NODE = ("containerd", "runc", "containernetworking-plugins", "iptables", "iproute2", "conntrack", "socat", "ebtables",
-        "busybox-static", "openssl")  # fmt: skip
+NODE = (
+    *("containerd", "runc", "containernetworking-plugins", "iptables", "iproute2", "conntrack"),
+    *("socat", "ebtables", "busybox-static", "openssl"),
+)
 IMAGES = ("buildah", "debootstrap")
 TESTS = ("redis-server", "postgresql")
 LIMIT = 900

@@ -30,5 +30,5 @@ class DevError(Exception):
         return "\n".join(parts)
 
 
-class Cancelled(Exception):
+class Cancelled(Exception):  # noqa: N818 - it is no error
     """Another step failed or the user pressed Ctrl-C; this one gave up and cleaned up after itself."""

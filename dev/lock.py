@@ -14,7 +14,7 @@ LIMIT = 1800
 
 @contextmanager
 def held(checkout: Checkout, say: Callable[[str], None]) -> Iterator[None]:
-    """The lock is on the checkout's own folder: no file to leave behind, and free again whatever ends this process."""
+    """The lock is on the checkout's own folder: no file is left behind, and it ends with this process."""
     folder = os.open(checkout.root, os.O_RDONLY | os.O_CLOEXEC)
     try:
         if not _taken(folder):
@@ -23,7 +23,7 @@ def held(checkout: Checkout, say: Callable[[str], None]) -> Iterator[None]:
             while not _taken(folder):
                 if time.monotonic() > deadline:
                     raise DevError(
-                        f"another command has been at work on this checkout's cluster for {LIMIT / 60:.0f} minutes",
+                        f"another command has been at work on this cluster for {LIMIT / 60:.0f} minutes",
                         todo=f"see who it is with `fuser -v {checkout.root}`",
                     )
                 time.sleep(0.2)

@@ -11,7 +11,7 @@ from dev.paths import Checkout
 from dev.steps import Report
 
 PYTHON_PROJECTS = (".[dev]", "job-images/python-worker", "job-images/correction-aggregation")
-NPM_PROJECTS = ("tests/node", "examples/webapp")
+NPM_PROJECTS = ("tests/node/v5", "tests/node/v6", "examples/webapp")
 LIMIT = 900
 
 

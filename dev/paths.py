@@ -1,4 +1,4 @@
-"""Where things are: the checkout, what was made for it (`.cluster/`), and the cache that all checkouts share."""
+"""Where things are: the checkout, what was made for it (`.cluster/`), the cache that all checkouts share."""
 
 import hashlib
 import os

@@ -1,4 +1,4 @@
-"""The whole graph of steps for one checkout and one kind of cluster; a command names the steps that it is about.
+"""The whole graph of steps for one checkout and kind of cluster; a command names those that it is about.
 
 packages ─┬─ base ── build IMAGE ─┐
           ├─ cluster ─────────────┴─ load IMAGE

@@ -5,7 +5,7 @@ import selectors
 import signal
 import subprocess
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from threading import Event
@@ -26,7 +26,7 @@ def tail(log: Path, lines: int = LAST_LINES) -> str:
     return "\n".join(log.read_text(errors="replace").splitlines()[-lines:])
 
 
-def output(argv: Sequence[str | Path], *, limit: float = 30, cwd: Path | None = None) -> str:
+def output(argv: Iterable[str | Path], *, limit: float = 30, cwd: Path | None = None) -> str:
     """What a short program prints; a failure says what it said instead."""
     command = [str(word) for word in argv]
     try:

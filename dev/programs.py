@@ -1,7 +1,7 @@
 """Programs built from Go modules that the project pins: Kubernetes, CoreDNS, Helm.
 
-Each is built once, into the cache, under a name that holds a checksum of all that went into it: its go.mod and go.sum
-(which pin every module by hash), its source here, the flags, and the version of Go.
+Each is built once, into the cache, under a name that holds a checksum of all that went into it: its go.mod
+and go.sum (which pin every module by hash), its source here, the flags, and the version of Go.
 """
 
 import hashlib
@@ -120,9 +120,9 @@ def link(checkout: Checkout, names: Iterable[str]) -> None:
         if not binary.exists():
             raise DevError(f"{PROGRAMS[name].title} is not built yet", todo="make cluster")
         for alias in {"kube": ("kube", "kubectl")}.get(name, (name,)):
-            path = checkout.bin / alias
-            path.unlink(missing_ok=True)
-            path.symlink_to(binary)
+            fresh = checkout.bin / f".{alias}.{os.getpid()}"
+            fresh.symlink_to(binary)
+            fresh.replace(checkout.bin / alias)  # at no moment is there no program of this name
 
 
 def _download(program: Program, report: Report) -> int:

@@ -1,8 +1,8 @@
 """Work as a graph of named steps: what does not depend on each other runs at the same time.
 
-A step is a function that gets a `Report`: through it the step says how far it is, runs programs, and learns that it
-should give up. When one step fails, the others are told to stop, everything is waited for, and the failure is shown
-once, at the end, where it is not scrolled away.
+A step is a function that gets a `Report`: through it the step says how far it is, runs programs, and learns
+that it should give up. When one step fails, the others are told to stop, everything is waited for, and the
+failure is shown once, at the end, where it is not scrolled away.
 """
 
 import time
@@ -21,7 +21,7 @@ LOOK = 0.2
 
 @dataclass(frozen=True)
 class Step:
-    """`after` names the steps that must be done first; of the steps that share a `lane`, one runs at a time."""
+    """`after` names steps that must be done first; of the steps that share a `lane`, one runs at a time."""
 
     name: str
     title: str
@@ -94,7 +94,7 @@ def needed_for(goals: Iterable[str], steps: Iterable[Step]) -> list[Step]:
 
 
 def startable(steps: Iterable[Step], done: Collection[str], running: Collection[str]) -> list[Step]:
-    """Which steps can start now: all that they wait for is done and their lane is free. Earlier ones go first."""
+    """Steps that can start now: what they wait for is done and their lane is free. Earlier ones go first."""
     steps = list(steps)
     lanes = {step.lane for step in steps if step.name in running and step.lane}
     chosen = []

@@ -3,6 +3,7 @@
 import json
 import os
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
 from typing import Protocol
 
@@ -57,7 +58,8 @@ def open_cluster(checkout: Checkout, kind: str) -> Cluster:
     from dev.clusters.kind import Kind
     from dev.clusters.local import Local
 
-    return {"current": Current, "kind": Kind, "local": Local}[kind](checkout)
+    kinds: dict[str, Callable[[Checkout], Cluster]] = {"current": Current, "kind": Kind, "local": Local}
+    return kinds[kind](checkout)
 
 
 def recorded(checkout: Checkout) -> str | None:

@@ -1,4 +1,4 @@
-"""A cluster that the user has already (BULLHERD_USE_CURRENT=1): used, never made, changed or removed as a whole."""
+"""A cluster that the user has already (BULLHERD_USE_CURRENT=1): used, and never made or removed."""
 
 import os
 import shutil
@@ -54,7 +54,7 @@ class Current:
         return f"{registry}/{image.name}:{tag}"
 
     def build(self, image: Image, references: dict[str, str], report: Report) -> str:
-        """Building and pushing is the user's, with the rights that only they have; this looks whether it was done."""
+        """Building and pushing is the user's, who has the rights; this looks whether it was done."""
         reference = references[image.name]
         if _in_registry(reference):
             return f"found {reference}"
@@ -63,7 +63,8 @@ class Current:
         )
         raise DevError(
             f"the registry has no {reference}",
-            todo=f"docker build {arguments} -t {reference} -f {image.dockerfile} . && docker push {reference}",
+            todo=f"docker build {arguments} -t {reference} -f {image.dockerfile} .\n"
+            f"    docker push {reference}",
         )
 
     def load(self, image: Image, reference: str, report: Report) -> str:

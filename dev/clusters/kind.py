@@ -41,21 +41,13 @@ class Kind:
         try:
             report.run(
                 [
-                    "kind",
-                    "create",
-                    "cluster",
-                    "--name",
-                    self._name,
-                    "--config",
-                    "kind-config.yaml",
-                    "--wait",
-                    "180s",
-                ]
-                + ["--kubeconfig", self._checkout.kubeconfig],
+                    *("kind", "create", "cluster", "--name", self._name, "--config", "kind-config.yaml"),
+                    *("--wait", "180s", "--kubeconfig", self._checkout.kubeconfig),
+                ],
                 cwd=self._checkout.root,
                 limit=LIMIT,
                 on_line=lambda line: report.progress(note=line.strip()[:60]),
-                todo="see that Docker works (`docker run hello-world`) and has 4 GB of memory, then try again",
+                todo="see that Docker works (`docker run hello-world`) and has 4 GB of memory",
             )
         except BaseException:
             self.down()

@@ -42,8 +42,9 @@ class Local:
         return lifecycle.look(self._layout).problem
 
     def reference(self, image: Image, references: dict[str, str]) -> str:
-        dockerfile = self._checkout.root / image.dockerfile
-        return f"localhost/{image.name}:{context.digest(self._checkout.root, dockerfile, self._arguments(image, references))}"
+        root = self._checkout.root
+        tag = context.digest(root, root / image.dockerfile, self._arguments(image, references))
+        return f"localhost/{image.name}:{tag}"
 
     def build(self, image: Image, references: dict[str, str], report: Report) -> str:
         buildah = Buildah(report)

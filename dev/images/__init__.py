@@ -1,4 +1,4 @@
-"""The project's container images: built from their Dockerfiles, named by what went into them, put into the cluster.
+"""The project's container images: built from Dockerfiles, named by what went into them, put into the cluster.
 
     table     which images there are and what each is built on
     context   which files a Dockerfile uses, and one hash for all that makes an image what it is
@@ -7,6 +7,7 @@
     buildah   builds without Docker, and exports for the local node
     publish   from the table to `.cluster/images.json`, for each kind of cluster
 
-An image is called `localhost/<name>:<hash>`. The same hash means the same image, so nothing is built or imported
-twice, a Deployment that names it starts new pods exactly when the content changed, and no tag is ever reused.
+An image is called `localhost/<name>:<hash>`. The same hash means the same image, so nothing is built or
+imported twice, a Deployment that names it starts new pods exactly when the content changed, and no tag is
+ever reused.
 """

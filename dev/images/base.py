@@ -58,9 +58,12 @@ def make(report: Report) -> None:
     keyring = mirror.signed_by if mirror.signed_by.startswith("/") else KEYRING
     try:
         report.run(
-            # debootstrap mounts /proc into the new root: in a namespace of its own that goes with it, however it ends.
-            ["unshare", "--mount", "--pid", "--fork", "--kill-child", "debootstrap", "--variant=minbase"]
-            + [f"--include={','.join(PACKAGES)}", f"--keyring={keyring}", suite, root, mirror.uri],
+            [
+                # debootstrap mounts /proc into the new root: in a namespace, that goes however this ends.
+                *("unshare", "--mount", "--pid", "--fork", "--kill-child"),
+                *("debootstrap", "--variant=minbase", f"--include={','.join(PACKAGES)}"),
+                *(f"--keyring={keyring}", suite, root, mirror.uri),
+            ],
             limit=LIMIT,
             env={"http_proxy": host.apt_proxy()} if host.apt_proxy() else None,
             on_line=show,

@@ -1,4 +1,4 @@
-"""Builds without Docker: buildah with a store of its own in the cache, so that a user's images are left alone."""
+"""Builds without Docker: buildah, with a store of its own in the cache beside whatever the user has."""
 
 import re
 import tempfile

@@ -1,7 +1,7 @@
 """Which files of the build context a Dockerfile uses, and one hash over everything that makes the image.
 
-Only what COPY, ADD and bind mounts name counts, so editing a test does not build an image anew. The files that
-.dockerignore leaves out of a build are left out of the hash as well.
+Only what COPY, ADD and bind mounts name counts, so editing a test does not build an image anew. The files
+that .dockerignore leaves out of a build are left out of the hash as well.
 """
 
 import hashlib
@@ -15,7 +15,7 @@ from dev.errors import DevError
 
 
 def digest(root: Path, dockerfile: Path, arguments: Mapping[str, str]) -> str:
-    """Twelve hex digits over the Dockerfile, its build arguments, and names, modes and contents of its files."""
+    """Twelve hex digits over the Dockerfile, its arguments, and names, modes and contents of its files."""
     text = dockerfile.read_text()
     whole = hashlib.sha256(text.encode())
     whole.update(json.dumps(dict(sorted(arguments.items()))).encode())
@@ -46,7 +46,7 @@ def used_files(root: Path, dockerfile: str) -> list[Path]:
 
 
 def sources(dockerfile: str) -> Iterator[str]:
-    """What a Dockerfile's COPY, ADD and bind mounts name in the context (not in other images, not on the web)."""
+    """What COPY, ADD and bind mounts name in the context (not in other images, not on the web)."""
     for instruction, rest in _instructions(dockerfile):
         if instruction in ("COPY", "ADD"):
             yield from _copied(rest)
@@ -84,7 +84,7 @@ def _files(path: Path) -> Iterable[Path]:
 
 
 class Ignored:
-    """The rules of a .dockerignore file: the last pattern that matches a path, or a folder above it, decides."""
+    """The rules of .dockerignore: the last pattern that matches a path, or a folder above it, decides."""
 
     def __init__(self, patterns: Iterable[str]) -> None:
         self._rules = [

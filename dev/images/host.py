@@ -1,7 +1,8 @@
-"""This machine's settings for apt and pip, as files that a build may read but that never become part of an image.
+"""This machine's settings for apt and pip, as files that a build may read but that never get into an image.
 
-A build fetches packages the way its host does: from the same mirrors and indexes, through the same proxies, trusting
-the same authorities. Whatever those are, they are read here when needed and written nowhere in the project.
+A build fetches packages the way its host does: from the same mirrors and indexes, through the same proxies,
+trusting the same authorities. Whatever those are, they are read here when needed and written nowhere in the
+project.
 """
 
 import re
@@ -53,7 +54,7 @@ def codename() -> str:
 
 
 def package_sources(suite: str) -> list[Source]:
-    """Sources of the given release that this machine uses itself: the release, its updates, its security fixes."""
+    """Sources of this release that the machine uses itself: the release, its updates, security fixes."""
     found = [
         Source(source.uri, matching, source.components, source.signed_by)
         for source in _all_sources()
@@ -113,7 +114,7 @@ def apt_proxy() -> str:
 
 
 def volumes(folder: Path, suite: str) -> list[str]:
-    """Write apt's and pip's settings into `folder`; `--volume` options for buildah that lend them to a build."""
+    """Write the settings into `folder`; `--volume` options for buildah that lend them to a build."""
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     sources = package_sources(suite)
@@ -154,7 +155,7 @@ def _apt_credentials() -> list[Path]:
 
 
 def pip_options() -> dict[str, str]:
-    """The options that say where packages come from, as pip itself has read them from files and environment."""
+    """Options that say where packages come from, as pip itself reads them from files and environment."""
     found: dict[str, str] = {}
     listed = output([sys.executable, "-m", "pip", "config", "list"])
     entries = re.findall(r"^(global|install|:env:)\.([\w-]+)='(.*)'$", listed, re.MULTILINE)

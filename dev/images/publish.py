@@ -1,6 +1,7 @@
 """From the table of images to references that a cluster can start, kept in `.cluster/images.json`."""
 
 import json
+from functools import partial
 from threading import Lock
 
 from dev.clusters.choice import Cluster
@@ -12,8 +13,8 @@ from dev.steps import Report, Step
 class Publication:
     """One run over some images: a step to build each, and one to give it to the cluster.
 
-    References of images that others are built on are passed along; the file is written as each image arrives, so
-    that a failure of one does not hide the others.
+    References of images that others are built on are passed along; the file is written as each image arrives,
+    so that a failure of one does not hide the others.
     """
 
     def __init__(self, checkout: Checkout, cluster: Cluster, images: list[Image]) -> None:
@@ -31,14 +32,14 @@ class Publication:
                 Step(
                     f"build {image.name}",
                     f"image {image.name}",
-                    lambda report, image=image: self._build(image, report),
+                    partial(self._build, image),
                     after=(*build_after, *below),
                     lane="image build",
                 ),
                 Step(
                     f"load {image.name}",
                     f"{image.name} into the cluster",
-                    lambda report, image=image: self._load(image, report),
+                    partial(self._load, image),
                     after=(*load_after, f"build {image.name}"),
                     lane="image load",
                 ),
@@ -53,9 +54,9 @@ class Publication:
         said = self._cluster.load(image, self._references[image.name], report)
         with self._writing:
             known = read(self._checkout) | {image.name: self._references[image.name]}
-            partial = self._checkout.images.with_suffix(".partial")
-            partial.write_text(json.dumps(dict(sorted(known.items())), indent=2) + "\n")
-            partial.rename(self._checkout.images)
+            unfinished = self._checkout.images.with_suffix(".partial")
+            unfinished.write_text(json.dumps(dict(sorted(known.items())), indent=2) + "\n")
+            unfinished.rename(self._checkout.images)
         return said
 
 

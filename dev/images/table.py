@@ -10,8 +10,9 @@ from dev.errors import DevError
 class Image:
     """One Dockerfile. Paths are relative to the checkout, which is also the build context of every image.
 
-    `base_argument` is the build argument that names the base image: a Dockerfile's default is one that a registry
-    has, the local node gives it ours. `on` names build arguments that take another image of this table.
+    `base_argument` is the build argument that names the base image: a Dockerfile's default is one that a
+    registry has, the local node gives it ours. `on` names build arguments that take another image of this
+    table.
     """
 
     name: str

@@ -10,5 +10,6 @@
     lifecycle     up, down, status, seen from the host
 
 Everything hangs on one process: when the supervisor ends, the kernel ends every process of the node and drops
-its mounts. What is left to remove are names on the host (namespace, veth, control groups) and `.cluster/node`.
+its mounts. What is left to remove are names on the host (namespace, veth, control groups) and
+`.cluster/node`.
 """

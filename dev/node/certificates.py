@@ -1,4 +1,4 @@
-"""The node's certificates: one authority for the cluster, one for the aggregator's front proxy, made by openssl.
+"""The node's certificates: one authority for the cluster, one for the front proxy, made by openssl.
 
 A node's state never outlives the node, so a certificate is never renewed: a new node has new ones.
 """
@@ -10,12 +10,13 @@ from pathlib import Path
 from dev.node.layout import API_PORT, API_SERVICE_IP, NODE_NAME, Layout
 from dev.process import output
 
+DAYS = "3650"
 KEY = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes")
 
 
 @dataclass(frozen=True)
 class Identity:
-    """Who a certificate speaks for: Kubernetes reads the user from the name and the group from the organisation."""
+    """Who a certificate speaks for: its name is the user, its organisation the group."""
 
     file: str
     name: str
@@ -86,8 +87,10 @@ def create(layout: Layout, node_address: str) -> None:
 
 def _authority(pki: Path, name: str) -> None:
     output(
-        ["openssl", "req", "-x509", *KEY, "-keyout", pki / f"{name}.key", "-out", pki / f"{name}.crt"]
-        + ["-subj", f"/CN=bullherd-{name}", "-days", "3650"]
+        [
+            *("openssl", "req", "-x509", *KEY, "-days", DAYS, "-subj", f"/CN=bullherd-{name}"),
+            *("-keyout", pki / f"{name}.key", "-out", pki / f"{name}.crt"),
+        ]
     )
 
 
@@ -103,8 +106,20 @@ def _certificate(pki: Path, identity: Identity) -> None:
     output(["openssl", "req", "-new", *KEY, "-keyout", f"{base}.key", "-out", request, "-subj", subject])
     authority = pki / identity.authority
     output(
-        ["openssl", "x509", "-req", "-in", request, "-CA", f"{authority}.crt", "-CAkey", f"{authority}.key"]
-        + ["-CAcreateserial", "-days", "3650", "-out", f"{base}.crt", "-extfile", extension_file]
+        [
+            *(
+                "openssl",
+                "x509",
+                "-req",
+                "-in",
+                request,
+                "-CA",
+                f"{authority}.crt",
+                "-CAkey",
+                f"{authority}.key",
+            ),
+            *("-CAcreateserial", "-days", DAYS, "-out", f"{base}.crt", "-extfile", extension_file),
+        ]
     )
     extension_file.unlink()
     request.unlink()

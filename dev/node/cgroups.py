@@ -1,4 +1,4 @@
-"""The node's own branch in every control group hierarchy: made before the node starts, removed after it ended."""
+"""The node's own branch of every control group hierarchy: made before it starts, removed after it ended."""
 
 import os
 import time

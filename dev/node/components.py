@@ -66,15 +66,15 @@ def components(layout: Layout, link: Link) -> tuple[Component, ...]:
 
 def write_configuration(layout: Layout, link: Link) -> None:
     layout.config.mkdir(parents=True, exist_ok=True)
+    snapshotter = "native" if mounts.on_overlay(layout.state) else "overlayfs"
     files = {
-        "containerd.toml": containerd_toml(snapshotter="native" if mounts.on_overlay(layout.state) else "overlayfs",
-                                           cni=layout.config / "cni"),
+        "containerd.toml": containerd_toml(snapshotter, cni=layout.config / "cni"),
         "kubelet.json": json.dumps(_kubelet_config(layout, link), indent=2),
         "proxy.json": json.dumps(_proxy_config(layout), indent=2),
         "Corefile": _corefile(layout, link),
         "resolv.conf": "",
         "cni/bullherd.conflist": json.dumps(_pod_network(), indent=2),
-    }  # fmt: skip
+    }
     for name, text in files.items():
         path = layout.config / name
         path.parent.mkdir(exist_ok=True)
@@ -91,7 +91,8 @@ def _etcd(layout: Layout) -> tuple[str, ...]:
         "--listen-peer-urls=http://127.0.0.1:2380",
         "--initial-advertise-peer-urls=http://127.0.0.1:2380",
         f"--initial-cluster={NODE_NAME}=http://127.0.0.1:2380",
-        # A node never starts again on old state, so nothing has to survive a power cut; writes are 10 times faster.
+        # A node never starts again on old state, so nothing has to survive a power cut; writes are 10 times
+        # faster.
         "--unsafe-no-fsync=true",
         "--log-level=warn",
     )
@@ -115,7 +116,8 @@ def _apiserver(layout: Layout, link: Link) -> tuple[str, ...]:
         "--authorization-mode=Node,RBAC",
         "--enable-admission-plugins=NodeRestriction",
         "--allow-privileged=true",
-        # Aggregated APIs: who may speak for a user, and with which certificate we speak to the extension server.
+        # Aggregated APIs: who may speak for a user, and with which certificate we speak to the extension
+        # server.
         f"--requestheader-client-ca-file={pki / 'front-proxy-ca.crt'}",
         "--requestheader-allowed-names=front-proxy-client",
         "--requestheader-extra-headers-prefix=X-Remote-Extra-",
@@ -150,7 +152,8 @@ def _controller_manager(layout: Layout) -> tuple[str, ...]:
         f"--cluster-cidr={POD_RANGE}",
         "--node-cidr-mask-size=22",
         f"--service-cluster-ip-range={SERVICE_RANGE}",
-        # The default StorageClass (manifests.json) asks this provisioner for directories; see mounts.PROVISIONED.
+        # The default StorageClass (manifests.json) asks this provisioner for directories; see
+        # mounts.PROVISIONED.
         "--enable-hostpath-provisioner",
         "--bind-address=127.0.0.1",
         "--leader-elect=false",
@@ -209,7 +212,8 @@ def _kubelet_config(layout: Layout, link: Link) -> dict[str, object]:
         "maxPods": 250,
         "kubeAPIQPS": 200,
         "kubeAPIBurst": 400,
-        # The disk is the developer's own: neither evict pods for its sake nor remove images that no registry has.
+        # The disk is the developer's own: neither evict pods for its sake nor remove images that no registry
+        # has.
         "evictionHard": {"memory.available": "100Mi", "nodefs.available": "1%", "imagefs.available": "1%"},
         "imageGCHighThresholdPercent": 100,
     }
@@ -250,7 +254,8 @@ def _corefile(layout: Layout, link: Link) -> str:
 def _pod_network() -> dict[str, object]:
     """Routed pods: each hangs on a veth of its own, no bridge.
 
-    On a bridge, a service's answers would pass the address translation by unless the host has br_netfilter loaded.
+    On a bridge, a service's answers would pass the address translation by unless the host has br_netfilter
+    loaded.
     """
     return {
         "cniVersion": "0.4.0",
@@ -270,8 +275,9 @@ def _pod_network() -> dict[str, object]:
     }
 
 
-def containerd_toml(*, snapshotter: str, cni: Path) -> str:
-    # restrict_oom_score_adj: without CAP_SYS_RESOURCE a process cannot lower its score, and every pod would fail.
+def containerd_toml(snapshotter: str, *, cni: Path) -> str:
+    # restrict_oom_score_adj: without CAP_SYS_RESOURCE a process cannot lower its score, and every pod would
+    # fail.
     return f"""\
 version = 2
 root = "{mounts.CONTAINERD_ROOT}"

@@ -11,7 +11,7 @@ from dev.paths import Checkout
 NODE_NAME = "bullherd"
 POD_RANGE = "10.244.0.0/16"
 NODE_POD_RANGE = "10.244.0.0/22"
-"""1,000 pod addresses. Pod and service ranges exist only inside the namespace, so all nodes share the same ones."""
+"""1,000 pod addresses. Pod and service ranges exist only inside the namespace: all nodes use the same."""
 SERVICE_RANGE = "10.96.0.0/16"
 API_SERVICE_IP = "10.96.0.1"
 API_PORT = 6443
@@ -72,7 +72,7 @@ class Layout:
 
     @property
     def cgroup(self) -> str:
-        """A branch of its own: the kubelet ends pods below its root that it does not know, so two must not share one."""
+        """Its own, since a kubelet ends pods below its root that it does not know."""
         return f"bullherd-{self.checkout.short_id}"
 
     @property

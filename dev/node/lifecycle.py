@@ -1,7 +1,8 @@
 """The node's life seen from the host: up, down, status, and a way to run something inside.
 
-A node that is not alive is never revived: after a reboot, a `kill -9` or a start that was cut off, `up` takes away
-what is left and starts a new one. So there is one way to start, from nothing, and it is the one that is tested.
+A node that is not alive is never revived: after a reboot, a `kill -9` or a start that was cut off, `up` takes
+away what is left and starts a new one. So there is one way to start, from nothing, and it is the one that is
+tested.
 """
 
 import json
@@ -75,8 +76,8 @@ def up(layout: Layout, *, cancel: Event = NEVER, say: Say = _silent) -> bool:
 
 
 def down(layout: Layout) -> None:
-    """End the node and wait until nothing of it is left: processes, mounts, network, control groups, files."""
-    outermost = _recorded(layout)
+    """End the node and wait until all of it is gone: processes, mounts, network, control groups, files."""
+    outermost = recorded_process(layout)
     if outermost and outermost.alive():
         # Killing process 1 ends its whole PID namespace, at once and whatever state it is in.
         for pid in processes.children(outermost.pid):
@@ -90,7 +91,7 @@ def down(layout: Layout) -> None:
 
 def look(layout: Layout) -> Status:
     """Whether the node works, in well under a second."""
-    outermost = _recorded(layout)
+    outermost = recorded_process(layout)
     if outermost is None or not outermost.alive():
         return Status(alive=False, problem="it is not running")
     kubeconfig = layout.kubeconfig("admin")
@@ -113,7 +114,7 @@ DNS_PROBE = "import urllib.request as u; u.urlopen('http://127.0.0.1:8181/ready'
 
 def enter(layout: Layout, command: Sequence[str | Path]) -> list[str]:
     """The command line that runs `command` among the node's mounts, processes and network."""
-    outermost = _recorded(layout)
+    outermost = recorded_process(layout)
     first = processes.children(outermost.pid) if outermost and outermost.alive() else []
     if not first:
         raise DevError("the node is not running", todo="make cluster")
@@ -150,15 +151,10 @@ def _spawn(layout: Layout) -> None:
     with (layout.logs / "supervisor.log").open("wb") as log:
         outermost = subprocess.Popen(
             [
-                "nsenter",
-                f"--net={layout.namespace_file}",
-                "unshare",
-                "--mount",
-                "--pid",
-                "--fork",
-                "--kill-child",
-            ]
-            + ["--mount-proc", sys.executable, "-m", "dev.node.supervisor", str(layout.checkout.root)],
+                *("nsenter", f"--net={layout.namespace_file}"),
+                *("unshare", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc"),
+                *(sys.executable, "-m", "dev.node.supervisor", str(layout.checkout.root)),
+            ],
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=subprocess.STDOUT,
@@ -182,7 +178,7 @@ def _becomes_healthy(layout: Layout, cancel: Event, say: Say, *, limit: float) -
         for line in lines[said:]:
             say(line.partition(" ")[2])
         said = len(lines)
-        outermost = _recorded(layout)
+        outermost = recorded_process(layout)
         if outermost is None or not outermost.alive():
             raise DevError(
                 "the node ended while it started",
@@ -210,7 +206,7 @@ def _kubectl(layout: Layout, *words: str) -> str:
     return output([layout.programs / "kubectl", "--kubeconfig", layout.kubeconfig("admin"), *words])
 
 
-def _recorded(layout: Layout) -> processes.Process | None:
+def recorded_process(layout: Layout) -> processes.Process | None:
     try:
         return processes.Process(**json.loads(layout.process.read_text()))
     except FileNotFoundError:

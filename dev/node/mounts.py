@@ -1,7 +1,8 @@
 """What the node must not share with the host's file system, mounted over inside the node's mount namespace.
 
-Programs of Kubernetes and containerd write to a few fixed places. Giving the node its own of each lets several
-nodes, and a containerd of the host, live side by side; and all of it goes when the node's last process ends.
+Programs of Kubernetes and containerd write to a few fixed places. Giving the node its own of each lets
+several nodes, and a containerd of the host, live side by side; and all of it goes when the node's last
+process ends.
 """
 
 import subprocess

@@ -1,4 +1,4 @@
-"""The image that holds a pod's namespaces open: Debian's static busybox, sleeping. Written without any tool."""
+"""The image that holds a pod's namespaces open: Debian's static busybox, sleeping."""
 
 import hashlib
 import io

@@ -1,4 +1,4 @@
-"""Which processes belong to a node, told from the kernel's own records rather than from files that may be stale."""
+"""Which processes belong to a node, by the kernel's own records rather than files that may be stale."""
 
 import os
 import signal

@@ -33,7 +33,7 @@ def answers(url: str) -> bool:
 
 
 def _pause_image_is_there(layout: Layout) -> bool:
-    """A socket file alone proves nothing, it may be an old one: ready is who takes the image that every pod needs."""
+    """A socket file may be an old one: ready is who has, or takes, the image that every pod needs."""
     ctr = ["ctr", "--address", str(mounts.CONTAINERD_SOCKET), "--namespace", "k8s.io", "images"]
     try:
         listed = subprocess.run(

@@ -1,9 +1,9 @@
 """The node's first processes: one that reaps orphans, one that starts the components and keeps them running.
 
-They run inside the node's namespaces: `python -m dev.node.supervisor CHECKOUT`. Process 1 does nothing but collect
-ended children, since it inherits every orphan of its namespace. When the supervisor ends, so does process 1, and with
-it the kernel ends every other process of the node. So no orderly shutdown is needed, and whatever kills either of
-them, at any moment, leaves no process behind.
+They run inside the node's namespaces: `python -m dev.node.supervisor CHECKOUT`. Process 1 does nothing but
+collect ended children, since it inherits every orphan of its namespace. When the supervisor ends, so does
+process 1, and with it the kernel ends every other process of the node. So no orderly shutdown is needed, and
+whatever kills either of them, at any moment, leaves no process behind.
 
 Its output goes to `.cluster/node/logs/supervisor.log`, each component's to `NAME.log` beside it.
 """
@@ -28,7 +28,7 @@ from dev.paths import Checkout
 START_LIMIT = 90
 """Seconds for one component to become ready; on a loaded machine an API server has taken 40."""
 PATIENCE = 5
-"""So many ends of one component within `WINDOW` seconds, and the node gives up: trying on would only hide why."""
+"""So many ends of one component within `WINDOW` seconds, and the node gives up, rather than hide why."""
 WINDOW = 60
 LOOK = 0.1
 
@@ -40,12 +40,12 @@ class Running:
     ends: deque[float]
 
 
-class GiveUp(Exception):
+class NodeError(Exception):
     """The node cannot work; the reason is in the log."""
 
 
 class Supervisor:
-    """Owns the components' processes. One thread starts them in order, the main one looks after those that run."""
+    """Owns the components' processes. One thread starts them in order, the main one looks after them."""
 
     def __init__(self, layout: Layout, link: Link) -> None:
         self._layout = layout
@@ -58,7 +58,7 @@ class Supervisor:
         threading.Thread(target=self._start_all, daemon=True).start()
         while True:
             if self._failure:
-                raise GiveUp(self._failure)
+                raise NodeError(self._failure)
             self._look_after()
             self._open_new_volumes()
             time.sleep(LOOK)
@@ -72,7 +72,7 @@ class Supervisor:
                         self._wait_until_ready(needed)
                         ready.add(needed)
                 self._start(component)
-        except GiveUp as failure:
+        except NodeError as failure:
             self._failure = str(failure)
             return
         say("all components started")
@@ -98,7 +98,7 @@ class Supervisor:
         deadline = time.monotonic() + START_LIMIT
         while not self._checks[name]():
             if time.monotonic() > deadline:
-                raise GiveUp(f"{name} was not ready after {START_LIMIT} s; see {name}.log")
+                raise NodeError(f"{name} was not ready after {START_LIMIT} s; see {name}.log")
             time.sleep(LOOK)
         say(f"{name} is ready")
 
@@ -110,7 +110,7 @@ class Supervisor:
             running.ends.append(now)
             say(f"{running.component.name} ended with {running.process.returncode}")
             if len(running.ends) == PATIENCE and now - running.ends[0] < WINDOW:
-                raise GiveUp(f"{running.component.name} ended {PATIENCE} times within {WINDOW} s")
+                raise NodeError(f"{running.component.name} ended {PATIENCE} times within {WINDOW} s")
             self._start(running.component)
 
     def _open_new_volumes(self) -> None:
@@ -147,7 +147,7 @@ def main() -> int:
     Path("/proc/sys/net/ipv4/ip_forward").write_text("1")
     try:
         Supervisor(layout, link).run()
-    except GiveUp as failure:
+    except NodeError as failure:
         say(f"giving up: {failure}")
     return 1
 

@@ -8,7 +8,7 @@ import time
 import pytest
 
 from bullherd.core.snapshot import QueueSnapshot
-from tests.fixtures.node import BullmqNode
+from tests.fixtures.node import BullmqNode, StartNode
 from tests.fixtures.redis import RedisServer
 from tests.redis.conftest import Look
 
@@ -87,6 +87,17 @@ async def test_the_next_delayed_item_is_one_that_is_not_due_yet(
     assert 0 < snapshot.next_delayed_at - now < 0.6
 
 
+async def test_the_moment_that_was_told_is_the_moment_at_which_it_is_due(
+    redis_server: RedisServer, look: Look
+) -> None:
+    for milliseconds in range(1_700_000_001_000, 1_700_000_001_040):
+        await redis_server.client().zadd("bull:orders:delayed", {"1": milliseconds * 4096 + 7})
+        told = (await look("orders", now=1_700_000_000)).next_delayed_at
+        assert told is not None
+        assert (await look("orders", now=told)).delayed_due == 1
+        assert (await look("orders", now=told - 0.001)).delayed_due == 0
+
+
 async def test_a_paused_queue_still_shows_what_waits(bullmq_node: BullmqNode, look: Look) -> None:
     """bullmq.md 0.2: bullmq 5 renames ``wait`` to ``paused``, bullmq 6 leaves the items where they are."""
     queue = bullmq_node.queue("orders")
@@ -103,6 +114,18 @@ async def test_a_paused_queue_still_shows_what_waits(bullmq_node: BullmqNode, lo
     snapshot = await look("orders")
     assert not snapshot.paused
     assert (snapshot.waiting, snapshot.paused_list) == (3, 0)
+
+
+async def test_a_queue_that_bullmq_5_and_6_both_use_while_paused(
+    redis_server: RedisServer, start_node: StartNode, look: Look
+) -> None:
+    """bullmq.md 0.2: 6 pauses and leaves its items in ``wait``, 5 then adds to ``paused``: all count."""
+    new, old = await start_node("v6", redis_server), await start_node("v5", redis_server)
+    await new.queue("orders").add_bulk([1, 2, 3])
+    await new.queue("orders").pause()
+    await old.queue("orders").add_bulk([4, 5])
+    snapshot = await look("orders")
+    assert (snapshot.waiting, snapshot.paused_list, snapshot.backlog) == (3, 2, 5)
 
 
 async def test_limits_set_for_the_whole_queue(bullmq_node: BullmqNode, look: Look) -> None:

@@ -58,7 +58,7 @@ class StalledRecovery:
         """
         if not queues:
             return {}
-        check_key_ms = int(self.interval * 0.9 * 1000)
+        check_key_ms = round(self.interval * 0.9 * 1000)
         replies = await self._script.run(
             [
                 ScriptCall(

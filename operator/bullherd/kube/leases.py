@@ -9,7 +9,6 @@ at once.
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
@@ -43,7 +42,8 @@ class LeaseHolder:
         self._terms = terms
         self._beat = beat
         self._seen: LeaseRecord | None = None
-        self._seen_at = time.monotonic()
+        self._seen_at = 0.0
+        self._renewed_at = 0.0
         self._body: Body = {}
 
     async def acquire(self) -> None:
@@ -54,14 +54,14 @@ class LeaseHolder:
 
     async def hold(self) -> None:
         """Renew until the Lease is lost; then return."""
-        renewed_at = time.monotonic()
-        while time.monotonic() - renewed_at < self._terms.renew_deadline:
-            await asyncio.sleep(self._terms.retry_period)
-            attempt_at = time.monotonic()
-            if await self._try_once():
-                renewed_at = attempt_at
-            elif self._seen is not None and self._seen.holder not in ("", self._identity):
-                break
+        try:
+            while True:
+                # Whatever a request waits for: a standby counts from the renewal that it saw, and so do we.
+                async with asyncio.timeout_at(self._renewed_at + self._terms.renew_deadline):
+                    if not await self._renewed():
+                        break
+        except TimeoutError:
+            pass
         log.error("leadership_lost", lease=self._name, identity=self._identity)
 
     async def release(self) -> None:
@@ -72,6 +72,15 @@ class LeaseHolder:
             await self._write("", self._seen.transitions)
         except KubernetesError as error:
             log.warning("leadership_not_released", reason=error.message)
+
+    async def _renewed(self) -> bool:
+        """True after the next renewal; False when the Lease is somebody else's."""
+        while True:
+            await asyncio.sleep(self._terms.retry_period)
+            if await self._try_once():
+                return True
+            if self._seen is not None and self._seen.holder not in ("", self._identity):
+                return False
 
     async def _try_once(self) -> bool:
         """One move; False when the Lease is somebody else's or could not be written in time."""
@@ -89,8 +98,8 @@ class LeaseHolder:
     async def _move(self) -> bool:
         record = await self._read()
         if record != self._seen:
-            self._seen, self._seen_at = record, time.monotonic()
-        move = decide_lease_move(record, self._identity, time.monotonic() - self._seen_at)
+            self._seen, self._seen_at = record, _now()
+        move = decide_lease_move(record, self._identity, _now() - self._seen_at)
         if move is LeaseMove.WAIT:
             return False
         transitions = record.transitions if record else 0
@@ -109,6 +118,7 @@ class LeaseHolder:
         return _record_of(self._body)
 
     async def _write(self, holder: str, transitions: int, create: bool = False) -> None:
+        asked_at = _now()
         stamp = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
         spec: dict[str, Any] = dict(self._body.get("spec") or {}) if not create else {}
         if spec.get("holderIdentity") != (holder or None):
@@ -132,7 +142,13 @@ class LeaseHolder:
         else:
             body = {**self._body, "spec": spec}
             self._body = await self._kubernetes.replace(LEASES, self._namespace, self._name, body)
-        self._seen, self._seen_at = _record_of(self._body), time.monotonic()
+        self._seen, self._seen_at = _record_of(self._body), _now()
+        if holder:
+            self._renewed_at = asked_at
+
+
+def _now() -> float:
+    return asyncio.get_running_loop().time()
 
 
 def _record_of(body: Body) -> LeaseRecord:

@@ -56,7 +56,7 @@ async def test_the_daily_aggregation_waits_for_one_o_clock_once(
 ) -> None:
     if function.endswith("Repeat") and bullmq_node.major == "v6":
         await webapp.call(f"app.{function}()")
-        assert await queue.items("delayed") == [], "bullmq 6 knows repeat again: say so in the web app's comment"
+        assert await queue.items("delayed") == [], "bullmq 6 knows repeat again: mention it"
         return
     for _ in range(2):
         await webapp.call(f"app.{function}()")

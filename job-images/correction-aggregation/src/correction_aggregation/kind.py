@@ -6,12 +6,12 @@ and burns no item.
 
 from __future__ import annotations
 
-import re
 from datetime import UTC, datetime
 
 from bullherd_worker import PlainJobContext, job
 from correction_aggregation.aggregate import AggregationResult, Progress, aggregate
 from correction_aggregation.database import open_engine
+from correction_aggregation.due import as_of
 from correction_aggregation.errors import AbandonedError
 from correction_aggregation.request import AggregationRequest
 from correction_aggregation.settings import database_settings, target_settings
@@ -22,20 +22,6 @@ TIMEOUT_S = 3600
 
 engine = open_engine(database_settings().url())
 target = open_target(target_settings().training_data_url)
-
-
-def as_of(item_id: str, now: datetime) -> datetime:
-    """When the item was due: the moment from which "the previous day" counts.
-
-    BullMQ writes it into the ids of the items that its schedulers add, `repeat:<scheduler>:<milliseconds>`.
-    An item of one o'clock that could only be worked the day after (the database was away, the cluster full)
-    still means the day before its own, not the one before now. A scheduled item that is promoted early has
-    its due time in the future and counts from now, like every item that was added by hand.
-    """
-    scheduled = re.fullmatch(r"repeat:.+:(\d{1,15})", item_id)
-    if scheduled is None:
-        return now
-    return min(now, datetime.fromtimestamp(int(scheduled[1]) / 1000, UTC))
 
 
 @job("correction-aggregation", data=AggregationRequest, result=AggregationResult, timeout=TIMEOUT_S)

@@ -1,0 +1,29 @@
+"""From which moment the previous day counts. Pure: needs nothing."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import pytest
+
+from correction_aggregation.due import as_of
+
+NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)
+DUE = datetime(2026, 11, 23, 1, tzinfo=UTC)
+DUE_MS = int(DUE.timestamp() * 1000)
+
+
+@pytest.mark.parametrize(
+    ("item_id", "moment"),
+    [
+        pytest.param(f"repeat:daily-aggregation:{DUE_MS}", DUE, id="a job scheduler's item that runs late"),
+        pytest.param(f"repeat:26ed9818c85c24ddba3bfd98cac722c0:{DUE_MS}", DUE, id="bullmq 5's repeat option"),
+        pytest.param(f"repeat:with:colons:{DUE_MS}", DUE, id="a scheduler with colons in its name"),
+        pytest.param(f"repeat:daily-aggregation:{DUE_MS + 10**9}", NOW, id="promoted before its time"),
+        pytest.param("17", NOW, id="added by hand"),
+        pytest.param("repeat:daily-aggregation:soon", NOW, id="an id that only looks alike"),
+        pytest.param("repeat:daily:" + "9" * 40, NOW, id="a number that is no time"),
+    ],
+)
+def test_as_of(item_id: str, moment: datetime) -> None:
+    assert as_of(item_id, NOW) == moment

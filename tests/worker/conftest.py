@@ -58,7 +58,9 @@ class WorkerProcess:
             except TimeoutError:
                 pass
             found = matching()
-            assert len(found) >= count, f"{len(found)} of {count} {name!r} after {limit} s; log:\n" + "\n".join(self.raw)
+            assert len(found) >= count, (
+                f"{len(found)} of {count} {name!r} after {limit} s; log:\n" + "\n".join(self.raw)
+            )
         return found
 
     def named(self, name: str) -> list[dict[str, Any]]:
@@ -68,7 +70,10 @@ class WorkerProcess:
     async def get(self, path: str) -> tuple[int, str]:
         """Status and text of its HTTP page."""
         port = (await self.event("http_listening"))[0]["port"]
-        async with aiohttp.ClientSession() as session, session.get(f"http://127.0.0.1:{port}{path}") as answer:
+        async with (
+            aiohttp.ClientSession() as session,
+            session.get(f"http://127.0.0.1:{port}{path}") as answer,
+        ):
             return answer.status, await answer.text()
 
     def signal(self, number: signal.Signals) -> None:

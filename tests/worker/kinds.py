@@ -19,7 +19,13 @@ async def noop(data: Any, context: JobContext) -> None:
 @job("say")
 async def say(data: Any, context: JobContext) -> Any:
     """Returns what it got and who it is."""
-    return {"data": data, "id": context.id, "name": context.name, "attempt": context.attempt, "queue": context.queue}
+    return {
+        "data": data,
+        "id": context.id,
+        "name": context.name,
+        "attempt": context.attempt,
+        "queue": context.queue,
+    }
 
 
 @job("sleep")

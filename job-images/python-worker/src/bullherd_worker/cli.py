@@ -72,13 +72,13 @@ async def _run(settings: Settings, kind: JobKind) -> int:
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, worker.drain)
     server = HttpServer(worker.problems, worker.measure, worker.metrics.registry)
+    log = structlog.get_logger()
     try:
-        await server.start(settings.worker.http_host, settings.worker.http_port)
+        port = await server.start(settings.worker.http_host, settings.worker.http_port)
     except OSError as problem:
-        structlog.get_logger().error(
-            "worker_cannot_listen", port=settings.worker.http_port, problem=str(problem)
-        )
+        log.error("worker_cannot_listen", port=settings.worker.http_port, problem=str(problem))
         return CANNOT_START
+    log.info("http_listening", port=port)
     try:
         return OK if await worker.run() else BROKEN
     finally:

@@ -1,4 +1,4 @@
-"""From the settings to Redis connections: the link's raw connection, and the client that blocks for markers."""
+"""From the settings to connections: the link's, and the one that blocks for markers."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import base64
 import re
 from typing import Any
 
-import redis.asyncio
 from redis.asyncio.connection import Connection, SSLConnection
 
 from bullherd_worker.settings import QueueSettings, RedisSettings
@@ -25,26 +24,12 @@ def client_name(queue: QueueSettings, worker: str) -> str:
     return f"{prefix}:{encoded}:w:{re.sub(r'[^!-~]', '_', worker)}"
 
 
-def make_connection(settings: RedisSettings) -> Connection:
-    """A connection for the link: no read timeout (the link has its own), replies as bytes."""
-    options = {**_options(settings), "socket_timeout": None, "socket_connect_timeout": CONNECT_LIMIT_S}
+def make_connection(settings: RedisSettings, name: str | None = None) -> Connection:
+    """A connection without a read timeout (its users have their own); replies are bytes."""
+    options = {**_options(settings), "client_name": name}
     if settings.tls:
         return SSLConnection(**options, **_tls(settings))
     return Connection(**options)
-
-
-def make_blocking_client(settings: RedisSettings, name: str, longest_block_s: float) -> redis.asyncio.Redis:
-    """A client for blocking calls. redis-py's own read timeout is 5 s, shorter than a block: it would look
-    like an outage.
-    """
-    return redis.asyncio.Redis(
-        **_options(settings),
-        **({"ssl": True, **_tls(settings)} if settings.tls else {}),
-        socket_timeout=longest_block_s + 10,
-        socket_connect_timeout=CONNECT_LIMIT_S,
-        client_name=name,
-        single_connection_client=True,
-    )
 
 
 def _options(settings: RedisSettings) -> dict[str, Any]:
@@ -56,6 +41,8 @@ def _options(settings: RedisSettings) -> dict[str, Any]:
         "password": None if settings.password is None else settings.password.get_secret_value(),
         "protocol": 2,
         "decode_responses": False,
+        "socket_timeout": None,
+        "socket_connect_timeout": CONNECT_LIMIT_S,
         "socket_keepalive": True,
         # CLIENT SETINFO is no right of a worker's Redis user, and unknown before Redis 7.2.
         "driver_info": None,

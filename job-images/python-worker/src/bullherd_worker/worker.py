@@ -33,7 +33,7 @@ from bullherd_worker.locks import LockKeeper
 from bullherd_worker.markers import LONGEST_BLOCK_S, Markers
 from bullherd_worker.metrics import Metrics
 from bullherd_worker.queue_scripts import Fetched, QueueScripts, now_ms
-from bullherd_worker.redis_target import client_name, make_blocking_client, make_connection
+from bullherd_worker.redis_target import client_name, make_connection
 from bullherd_worker.registry import JobKind
 from bullherd_worker.running import Phase
 from bullherd_worker.settings import Settings
@@ -71,7 +71,7 @@ class Worker:
             self._link, keys, lock_duration=own.lock_duration, worker_name=own.name, limiter=limiter
         )
         self._markers = Markers(
-            make_blocking_client(settings.redis, client_name(queue, own.name), LONGEST_BLOCK_S),
+            lambda: make_connection(settings.redis, client_name(queue, own.name)),
             keys.marker,
             accept=self._accept_marker,
             log=self._log,
@@ -136,12 +136,13 @@ class Worker:
             asyncio.create_task(part, name=name)
             for name, part in (
                 ("link", self._link.run()),
-                ("markers", self._markers.run()),
                 ("locks", self._locks.run()),
                 ("stalled check", self._check_stalled()),
                 ("fetch loop", self._fetch_loop()),
             )
         }
+        markers = asyncio.create_task(self._markers.run(), name="markers")
+        parts.add(markers)
         asked = asyncio.create_task(self._drain_asked.wait())
         try:
             ended, _ = await asyncio.wait({*parts, asked}, return_when=asyncio.FIRST_COMPLETED)
@@ -149,6 +150,8 @@ class Worker:
             for part in broken:
                 self._log.error("worker_broken", part=part.get_name(), exc_info=part.exception())
             self.drain()
+            markers.cancel()
+            await asyncio.wait({markers})
             await self._finish()
             return not broken
         finally:
@@ -156,7 +159,6 @@ class Worker:
             for part in parts:
                 part.cancel()
             await asyncio.gather(*parts, return_exceptions=True)
-            await self._markers.close()
 
     async def _prepare(self, connection: Connection) -> None:
         running = {run.item.raw_id for run in self._attempts.running}

@@ -192,7 +192,7 @@ ALL_WORDS: dict[str, Any] = {
     },
     "files": {
         "host": "h", "tls": {"enabled": True},
-        "existingSecret": {"name": "s", "caKey": "ca", "certificateKey": "tls.crt", "privateKeyKey": "tls.key"},
+        "existingSecret": {"name": "s", "caKey": "ca", "certificateKey": "crt", "privateKeyKey": "key"},
     },
 }  # fmt: skip
 

@@ -68,7 +68,8 @@ async def run_operator(settings: OperatorSettings) -> int:
         try:
             metrics.leader.set(1)
             return await _lead(settings, kubernetes, lease, health, metrics, stopping)
-        except Exception as error:  # noqa: BLE001 - said in the log's own format; the restart is the repair
+        except Exception as error:
+            # Said in the log's own format; the restart is the repair.
             log.error("operator_failed", reason=str(error), exc_info=error)
             return 1
         finally:

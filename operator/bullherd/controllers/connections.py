@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import asyncio
 import time
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import structlog
@@ -35,7 +36,7 @@ _SECRET_LIFETIME = 60.0
 
 @dataclass(frozen=True, slots=True)
 class _CachedSecret:
-    values: dict[str, str] | ConnectionProblem
+    values: dict[str, str] = field(repr=False)
     read_at: float
 
 
@@ -51,7 +52,7 @@ class Connections:
     async def reload(self) -> bool:
         """Read the folder again; True when any named connection changed."""
         try:
-            fresh = await asyncio.to_thread(_read_folder, self._folder)
+            fresh = await asyncio.to_thread(_read_folder, self._folder, self._named)
         except OSError as error:
             log.warning("connections_unreadable", folder=str(self._folder), reason=str(error))
             return False
@@ -105,7 +106,7 @@ class Connections:
         except _MissingKeyError as missing:
             return ConnectionProblem(
                 "SecretIncomplete",
-                f"The Secret {missing.secret!r} has no key {missing.key!r}. Add it, or "
+                f"The Secret {missing.secret!r} has no text under the key {missing.key!r}. Add it, or "
                 f"name another key in spec.redis.",
             )
 
@@ -114,13 +115,12 @@ class Connections:
         now = time.monotonic()
         if cached is None or now - cached.read_at > _SECRET_LIFETIME:
             try:
-                values: dict[str, str] | ConnectionProblem = dict(
-                    await read_secret(self._kubernetes, namespace, name)
-                )
+                values = dict(await read_secret(self._kubernetes, namespace, name))
             except KubernetesError as error:
                 if error.status not in (403, 404):
                     raise
-                values = _secret_problem(namespace, name, error)
+                # Not kept: it is looked for again as soon as somebody asks.
+                return _secret_problem(namespace, name, error)
             cached = self._secrets[namespace, name] = _CachedSecret(values, now)
         return cached.values
 
@@ -132,13 +132,27 @@ class _MissingKeyError(Exception):
         self.key = key
 
 
-def _read_folder(folder: Path) -> dict[str, Connection | ConnectionProblem]:
+def _read_folder(
+    folder: Path, before: Mapping[str, Connection | ConnectionProblem]
+) -> dict[str, Connection | ConnectionProblem]:
     connections: dict[str, Connection | ConnectionProblem] = {}
     for path in sorted(folder.glob("*.yaml")) if folder.is_dir() else ():
-        text = path.read_text()
-        files = {name: Path(name).read_text() for name in files_referred_to(text) if Path(name).is_file()}
-        connections[path.stem] = parse_connection_file(path.stem, text, files)
+        text = _text_of(path)
+        if text is not None:
+            texts = {name: _text_of(Path(name)) for name in files_referred_to(text)}
+            files = {name: read for name, read in texts.items() if read is not None}
+            connections[path.stem] = parse_connection_file(path.stem, text, files)
+        elif path.stem in before:
+            connections[path.stem] = before[path.stem]
     return connections
+
+
+def _text_of(path: Path) -> str | None:
+    try:
+        return path.read_text()
+    except (OSError, UnicodeDecodeError) as error:
+        log.warning("connection_file_unreadable", file=str(path), reason=str(error))
+        return None
 
 
 def _secrets_of(redis: RedisSpec) -> list[str]:

@@ -49,6 +49,11 @@ _RETRY_REFUSED = 30.0
 changed.
 """
 
+_RETRY_UNREADABLE = 30.0
+"""Seconds after which the Secrets of a QueueJob whose Redis cannot be read are read again: no watch tells of
+a new password.
+"""
+
 
 @dataclass(frozen=True, slots=True)
 class _Applied:
@@ -85,13 +90,14 @@ class QueueJobReconciler:
         """One cycle; returns seconds after which time alone may change the answer."""
         known = self._registry.job(key)
         if known is None or known.is_being_deleted:
-            # Its Deployment goes by owner reference, and the pods end their items in their grace; nothing is made anew.
+            # Its Deployment goes by owner reference, and the pods end their items in their grace; nothing is
+            # made anew.
             self._forget(key)
             return None
         if isinstance(known.job, InvalidQueueJob):
             self._registry.claim(key, None)
             self._demand.forget(key)
-            await self._statuses.report_invalid(key, known.generation, known.job, time.time())
+            await self._statuses.report_invalid(key, known.uid, known.generation, known.job, time.time())
             return None
         with self._metrics.reconcile_seconds.time():
             return await self._reconcile(key, known.job)
@@ -105,7 +111,12 @@ class QueueJobReconciler:
         for key in self._registry.keys:
             known = self._registry.job(key)
             if known is not None and isinstance(known.job, QueueJob):
-                connection = await self._connections.resolve(known.job)
+                try:
+                    connection = await self._connections.resolve(known.job)
+                except KubernetesError as error:
+                    # Its own reconcile tells and tries again; the others do not wait for it.
+                    log.warning("claim_postponed", namespace=key[0], queuejob=key[1], reason=error.message)
+                    continue
                 self._claim(key, known.job, connection)
 
     async def _reconcile(self, key: JobKey, job: QueueJob) -> float | None:
@@ -120,10 +131,18 @@ class QueueJobReconciler:
         self._demand.set_asleep(key, after == 0)
         self._measure(key, observed, plan)
         status_due = await self._statuses.write(key, observed, plan, Scaling(before, after), now)
-        waits = [plan.requeue_after, status_due, _REFRESH, _RETRY_REFUSED if observed.rejection else None]
+        waits = (
+            plan.requeue_after,
+            status_due,
+            _REFRESH,
+            _RETRY_REFUSED if observed.rejection else None,
+            _RETRY_UNREADABLE if observed.redis_problem else None,
+        )
         return min(wait for wait in waits if wait is not None)
 
     async def _observe(self, key: JobKey, job: QueueJob, now: float) -> Observed:
+        if self._demand.reading(key).problem is not None:
+            self._connections.distrust(job)
         connection = await self._connections.resolve(job)
         claim = self._claim(key, job, connection)
         rival = self._registry.rival_of(claim) if claim else None
@@ -139,7 +158,8 @@ class QueueJobReconciler:
             body = await read_deployment(self._kubernetes, *key)
             deployment = deployment_state(body) if body is not None else None
         applied = self._applied.get(key)
-        refused = applied is not None and applied.rejection is not None and now - applied.at < _RETRY_REFUSED
+        rejection = applied.rejection if applied and now - applied.at < _RETRY_REFUSED else None
+        lasts = _REFRESH if applied is None or applied.rejection is None else _RETRY_REFUSED
         return Observed(
             job=job,
             connection=connection,
@@ -147,9 +167,9 @@ class QueueJobReconciler:
             snapshot=reading.snapshot,
             redis_problem=reading.problem,
             deployment=deployment,
-            rejection=applied.rejection if applied and refused else None,
-            rejected_fingerprint=applied.fingerprint if applied and refused else None,
-            refresh=applied is None or now - applied.at >= _REFRESH,
+            rejection=rejection,
+            rejected_fingerprint=applied.fingerprint if applied and rejection is not None else None,
+            refresh=applied is None or now - applied.at >= lasts,
             scale_in=self._statuses.scale_in(key, job),
         )
 
@@ -177,8 +197,9 @@ class QueueJobReconciler:
                 if plan.manifest is not None:
                     live = self._seen(await apply_template(self._kubernetes, plan.manifest))
         except KubernetesError as error:
-            if error.missing:
+            if await self._has_vanished(key, live, error):
                 self._registry.remove_deployment(key)
+                raise
             if not error.refused or plan.manifest is None:
                 raise
             self._applied[key] = _Applied(fingerprint_of(plan.manifest), now, error.message)
@@ -192,6 +213,14 @@ class QueueJobReconciler:
         if plan.manifest is not None:
             self._applied[key] = _Applied(fingerprint_of(plan.manifest), now)
         return replace(observed, deployment=live)
+
+    async def _has_vanished(self, key: JobKey, live: DeploymentState | None, error: KubernetesError) -> bool:
+        """Whether a request failed because the Deployment is gone and its watch has not said so: replicas
+        alone make no Deployment, so the API server calls them invalid.
+        """
+        if live is None or not (error.missing or error.refused):
+            return False
+        return await read_deployment(self._kubernetes, *key) is None
 
     def _seen(self, body: Body) -> DeploymentState:
         return self._registry.put_deployment(body)

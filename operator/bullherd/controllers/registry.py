@@ -69,14 +69,12 @@ class Registry:
         known = self._deployments.get(key)
         return known[1] if known else None
 
-    def put_job(self, body: Mapping[str, Any]) -> bool:
-        """Take a QueueJob; True when it is new or its spec differs from what was known (not for status
-        alone).
-        """
+    def put_job(self, body: Mapping[str, Any]) -> None:
+        """Take a QueueJob; it is woken when it is new or its spec differs (not for status alone)."""
         key, metadata = key_of(body), body["metadata"]
         known = self._jobs.get(key)
         if known is not None and _version(body) < known.version:
-            return False
+            return
         job: QueueJob | InvalidQueueJob
         try:
             job = QueueJob.parse(body)
@@ -84,18 +82,19 @@ class Registry:
             job = invalid
         fresh = KnownQueueJob(_version(body), metadata["uid"], metadata.get("generation", 0), job)
         self._jobs[key] = fresh
-        if known is not None and (known.uid, known.generation) == (fresh.uid, fresh.generation):
-            return False
-        self._wake(key)
-        return True
+        if known is None or (known.uid, known.generation) != (fresh.uid, fresh.generation):
+            self._wake(key)
+
+    def is_behind(self, body: Mapping[str, Any]) -> bool:
+        """Whether this QueueJob is newer than what is known of it, if only in its status."""
+        known = self._jobs.get(key_of(body))
+        return known is None or _version(body) > known.version
 
     def is_news(self, body: Mapping[str, Any]) -> bool:
         """Whether this QueueJob is newer than what is known of it, in more than its status."""
         known, metadata = self._jobs.get(key_of(body)), body["metadata"]
-        if known is None:
-            return True
-        is_newer = _version(body) > known.version
-        return is_newer and (known.uid, known.generation) != (metadata["uid"], metadata.get("generation", 0))
+        fresh = (metadata["uid"], metadata.get("generation", 0))
+        return self.is_behind(body) and (known is None or (known.uid, known.generation) != fresh)
 
     def remove_job(self, key: JobKey) -> None:
         """A QueueJob is gone, and its claim with it."""

@@ -71,6 +71,7 @@ class ServerWatch:
         self._health = health
         self._metrics = metrics
         self._readings: dict[QueueKey, Reading] = {}
+        self._asked_at: dict[QueueKey, float] = {}
         self._asleep: set[QueueKey] = set()
         self._asleep_changed = asyncio.Event()
         self._read_now = asyncio.Event()
@@ -88,6 +89,7 @@ class ServerWatch:
     def remove(self, queue: QueueKey) -> None:
         """Read a queue no more."""
         self._readings.pop(queue, None)
+        self._asked_at.pop(queue, None)
         self.set_asleep(queue, asleep=False)
 
     def reading(self, queue: QueueKey) -> Reading:
@@ -112,9 +114,14 @@ class ServerWatch:
                 tasks.create_task(self._tick(pulses["tick"]))
                 tasks.create_task(self._listen(pulses["hints"]))
                 tasks.create_task(self._recover_stalled(pulses["stalled check"]))
-        finally:
+        except asyncio.CancelledError:
             for pulse in pulses.values():
                 self._health.end(pulse)
+            raise
+        except Exception as error:
+            # The pulses stay and fall silent, so /healthz tells of it; a restart is the honest repair.
+            log.error("server_watch_failed", redis=self._endpoint.address, exc_info=error)
+            raise
 
     async def _tick(self, pulse: Pulse) -> None:
         reader = QueueReader(self._endpoint)
@@ -196,35 +203,38 @@ class ServerWatch:
         """Read these queues and tell their owners what is new; False when the server cannot be read."""
         if not queues:
             return True
-        now = time.time()
+        now, asked_at = time.time(), time.monotonic()
         try:
             with self._metrics.redis_read_seconds.labels(self._endpoint.address).time():
                 answers = await reader.snapshots(queues, now)
         except RedisUnavailable as unavailable:
             self._metrics.redis_read_errors.labels(self._endpoint.address).inc()
             for queue in queues:
-                self._note(queue, problem=str(unavailable))
+                self._note(queue, asked_at, problem=str(unavailable))
             return False
         for queue, answer in answers.items():
             if isinstance(answer, QueueUnreadable):
-                self._note(queue, problem=answer.reason)
+                self._note(queue, asked_at, problem=answer.reason)
             else:
-                self._note(queue, snapshot=answer)
+                self._note(queue, asked_at, snapshot=answer)
         return True
 
     def _note(
-        self, queue: QueueKey, snapshot: QueueSnapshot | None = None, problem: str | None = None
+        self,
+        queue: QueueKey,
+        asked_at: float,
+        snapshot: QueueSnapshot | None = None,
+        problem: str | None = None,
     ) -> None:
         before = self._readings.get(queue)
-        if before is None:
+        if before is None or asked_at < self._asked_at.get(queue, asked_at):
+            # Let go meanwhile, or overtaken: the tick and the hints read side by side.
             return
+        self._asked_at[queue] = asked_at
         if snapshot is None:
             after = Reading(before.snapshot, problem)
             if before.problem is None:
                 log.warning("queue_unreadable", queue=queue.name, prefix=queue.prefix, reason=problem)
-        elif before.snapshot is not None and snapshot.taken_at < before.snapshot.taken_at:
-            # Overtaken: the tick and the hints read side by side.
-            return
         else:
             after = Reading(snapshot)
             if before.problem is not None:

@@ -60,7 +60,7 @@ class StatusWriter:
         self._kubernetes = kubernetes
         self._metrics = metrics
         self._written: dict[JobKey, _Written] = {}
-        self._invalid: dict[JobKey, tuple[str, ...]] = {}
+        self._invalid: dict[JobKey, tuple[str, int]] = {}
 
     def forget(self, key: JobKey) -> None:
         """The QueueJob is gone, or is another one of the same name."""
@@ -98,27 +98,34 @@ class StatusWriter:
         return None
 
     async def report_invalid(
-        self, key: JobKey, generation: int, invalid: InvalidQueueJob, now: float
+        self, key: JobKey, uid: str, generation: int, invalid: InvalidQueueJob, now: float
     ) -> None:
         """Say in a condition what is wrong with a QueueJob that does not parse. What runs is left alone."""
-        if self._invalid.get(key) == invalid.problems:
+        if self._invalid.get(key) == (uid, generation):
             return
         message = f"Bullherd cannot use this QueueJob: {invalid}."
         finding = Finding(READY, ConditionStatus.FALSE, "Invalid", message)
         memory = self._written.get(key)
         previous: tuple[Condition, ...] = memory.status.conditions if memory and memory.status else ()
         conditions = conditions_from([finding], previous, generation, now)
-        await write_conditions(self._kubernetes, *key, conditions)
+        try:
+            await write_conditions(self._kubernetes, *key, conditions)
+        except KubernetesError as error:
+            if error.missing:
+                return
+            raise
         log.warning("queuejob_invalid", namespace=key[0], queuejob=key[1], problems=invalid.problems)
         self.forget(key)
-        self._invalid[key] = invalid.problems
+        self._invalid[key] = (uid, generation)
 
     def _memory(self, key: JobKey, job: QueueJob) -> _Written:
         memory = self._written.get(key)
         if memory is None or memory.uid != job.metadata.uid:
+            # Mended perhaps before it was called invalid: then what the watch brought is not what stands.
+            status = job.status if key not in self._invalid else None
             last_scale_at = job.status.last_scale_time if job.status else None
             memory = self._written[key] = _Written(
-                job.metadata.uid, job.status, scale_in_of(job.status), last_scale_at
+                job.metadata.uid, status, scale_in_of(job.status), last_scale_at
             )
         return memory
 

@@ -42,8 +42,9 @@ class Health:
         return pulse
 
     def end(self, pulse: Pulse) -> None:
-        """Expect no more beats: the loop has been stopped on purpose."""
-        self._pulses.pop(pulse.name, None)
+        """Expect no more beats: the loop has been stopped on purpose. One that took its name stays."""
+        if self._pulses.get(pulse.name) is pulse:
+            del self._pulses[pulse.name]
 
     def failures(self) -> list[str]:
         """A sentence for each loop that stopped turning; empty when all is well."""

@@ -95,8 +95,8 @@ class ActivityListener:
         # Nothing is awaited from here to the caller: a cancellation cannot come between bookmark and report.
         if listening.cancelled():
             return frozenset()
-        ends = listening.result()
-        self._bookmarks |= {queue: end for queue, end in ends.items() if queue in self._bookmarks}
+        ends = {queue: end for queue, end in listening.result().items() if queue in self._bookmarks}
+        self._bookmarks |= ends
         return frozenset(ends)
 
     async def _listen(self, seconds: float) -> dict[QueueKey, str]:

@@ -3,9 +3,11 @@
 import argparse
 import os
 import shutil
+import signal
 import sys
 import time
 from collections.abc import Sequence
+from types import FrameType
 
 from dev import plan
 from dev.clusters.choice import kind_to_use, open_cluster, recorded
@@ -22,6 +24,8 @@ INTERRUPTED = 130
 
 def main() -> int:
     arguments = _parser().parse_args()
+    for ending in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(ending, _interrupt)
     try:
         return int(arguments.command(this_checkout(), arguments) or 0)
     except DevError as error:
@@ -30,6 +34,11 @@ def main() -> int:
     except KeyboardInterrupt:
         print("\ninterrupted; what was half made is gone again", file=sys.stderr, flush=True)
         return INTERRUPTED
+
+
+def _interrupt(number: int, frame: FrameType | None) -> None:
+    """End as with Ctrl-C, so that programs which were started end too and nothing is left half made."""
+    raise KeyboardInterrupt
 
 
 def reach(checkout: Checkout, goals: Sequence[str], images: tuple[str, ...] = ()) -> None:
@@ -52,7 +61,8 @@ def _cluster_down(checkout: Checkout, _: argparse.Namespace) -> None:
     with held(checkout, print):
         kind = recorded(checkout)
         removed = open_cluster(checkout, kind).down() if kind else "nothing: there was no cluster"
-        shutil.rmtree(checkout.cluster, ignore_errors=True)
+        if checkout.cluster.exists():
+            shutil.rmtree(checkout.cluster)
     print(f"removed {removed} ({duration(time.monotonic() - begin)})")
 
 

@@ -145,6 +145,8 @@ def _follow(
             if on_line:
                 for line in lines:
                     on_line(line.decode(errors="replace"))
+    if rest and on_line:
+        on_line(rest.decode(errors="replace"))
     try:
         return process.wait(max(0.0, deadline - time.monotonic()))
     except subprocess.TimeoutExpired:

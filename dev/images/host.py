@@ -5,10 +5,12 @@ trusting the same authorities. Whatever those are, they are read here when neede
 project.
 """
 
+import os
 import re
 import shutil
 import sys
 from collections.abc import Iterator
+from configparser import RawConfigParser
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -156,9 +158,17 @@ def _apt_credentials() -> list[Path]:
 
 def pip_options() -> dict[str, str]:
     """Options that say where packages come from, as pip itself reads them from files and environment."""
-    found: dict[str, str] = {}
     listed = output([sys.executable, "-m", "pip", "config", "list"])
     entries = re.findall(r"^(global|install|:env:)\.([\w-]+)='(.*)'$", listed, re.MULTILINE)
+    named = RawConfigParser()  # pip reads this file, and leaves it out of its list
+    named.read(os.environ.get("PIP_CONFIG_FILE", ""))
+    entries += [
+        (section, *option)
+        for section in ("global", "install")
+        if section in named
+        for option in named.items(section)
+    ]
+    found: dict[str, str] = {}
     for section in ("global", "install", ":env:"):  # the later ones win, as they do for pip
         found |= {key: value for where, key, value in entries if where == section and key in PIP_OPTIONS}
-    return {key: value.replace("\\n", " ") for key, value in found.items()}
+    return {key: value.replace("\\n", " ").replace("\n", " ") for key, value in found.items()}

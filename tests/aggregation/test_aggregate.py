@@ -5,7 +5,9 @@ postgres.py).
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from datetime import UTC, date, datetime, timedelta
 from hashlib import sha256
 from pathlib import Path
@@ -248,7 +250,33 @@ def test_progress_rises_to_100(
 
 def test_a_volume_that_cannot_be_written_is_said_in_a_sentence(database: Engine, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("in the way")
-    with pytest.raises(
-        TargetAwayError, match=r"cannot write training data to .*/file: Not a directory|File exists"
-    ):
+    with pytest.raises(TargetAwayError, match=r"^cannot write training data to .*/file: Not a directory$"):
         run(database, VolumeTarget(tmp_path / "file"))
+
+
+@pytest.mark.parametrize("file", ["preference.jsonl", "manifest.json"])
+def test_a_full_disk_is_said_in_a_sentence(
+    database: Engine, tmp_path: Path, add_rows: AddRows, file: str
+) -> None:
+    class FullVolume(VolumeTarget):
+        @contextmanager
+        def scratch(self) -> Iterator[Path]:
+            with super().scratch() as folder:
+                (folder / file).symlink_to("/dev/full")
+                yield folder
+
+    add_rows({})
+    volume = FullVolume(tmp_path)
+    with pytest.raises(TargetAwayError, match=r"^cannot write training data to .*: No space left on device$"):
+        run(database, volume)
+    assert not (volume.root / DAY.key / "manifest.json").exists()
+
+
+def test_trouble_with_reporting_is_not_taken_for_trouble_with_writing(
+    database: Engine, volume: VolumeTarget
+) -> None:
+    def redis_is_slow(progress: Progress) -> None:
+        raise TimeoutError("no answer")
+
+    with pytest.raises(TimeoutError, match="no answer"):
+        aggregate(DAY, database, volume, redis_is_slow)

@@ -16,6 +16,7 @@ from correction_aggregation.database import open_engine
 from correction_aggregation.errors import DatabaseAwayError
 from correction_aggregation.migrate import VERSION_TABLE, migrate
 from correction_aggregation.schema import Base
+from correction_aggregation.seed import seed_days
 from correction_aggregation.target import INCOMING, VolumeTarget
 from tests.aggregation.conftest import DAY, AddRows
 from tests.aggregation.postgres import PASSWORD, PostgresServer
@@ -131,25 +132,29 @@ def test_no_such_table(postgres_process: PostgresServer, volume: VolumeTarget) -
         postgres_process.run("DROP DATABASE empty WITH (FORCE)")
 
 
+@pytest.mark.parametrize("rows_before", [0, 1500])
 def test_the_database_stops_while_rows_are_read_and_comes_back(
     postgres: PostgresServer,
     database: Engine,
     volume: VolumeTarget,
-    add_rows: AddRows,
+    monkeypatch: pytest.MonkeyPatch,
+    rows_before: int,
 ) -> None:
-    add_rows(*({"prompt": str(number)} for number in range(5)))
+    """Before the first row, and between two fetches of the cursor."""
+    monkeypatch.setattr("correction_aggregation.aggregate.REPORT_EVERY_S", 0)
+    seed_days(database, count=3000, days=1, last_day=DAY.start.date(), seed=1)
 
-    def stop_after_the_count(progress: Progress) -> None:
-        if progress.stage == "reading":
+    def stop_there(progress: Progress) -> None:
+        if progress.stage == "reading" and progress.rows == rows_before:
             postgres.stop()
 
     with pytest.raises(DatabaseAwayError, match=r"is shutting down|closed the connection") as caught:
-        aggregate(DAY, open_engine(database.url), volume, stop_after_the_count)
+        aggregate(DAY, open_engine(database.url), volume, stop_there)
     assert PASSWORD not in "".join(traceback.format_exception(caught.value))
     assert [path.name for path in volume.root.iterdir()] == [INCOMING]
 
     postgres.start()
-    assert aggregate(DAY, open_engine(database.url), volume, lambda progress: None).rows.read == 5
+    assert aggregate(DAY, open_engine(database.url), volume, lambda progress: None).rows.read == 3000
 
 
 def test_values_of_rows_stay_out_of_errors(

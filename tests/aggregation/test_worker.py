@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -21,6 +21,7 @@ from correction_aggregation.time_range import previous_day
 from tests.aggregation.conftest import DAY, AddRows
 from tests.aggregation.postgres import PASSWORD, PostgresServer
 from tests.fixtures.node import BullmqNode, NodeQueue
+from tests.webapp.conftest import WebApp
 from tests.worker.conftest import StartWorker, WorkerProcess, until
 
 pytestmark = [pytest.mark.redis, pytest.mark.node]
@@ -107,6 +108,18 @@ async def test_an_item_becomes_training_data(
     started = await worker.event("correction_aggregation_job_start")
     assert started[0]["jobId"] == item_id
     assert "Synthetic" not in "".join(worker.raw)
+
+
+async def test_the_web_app_gets_a_week_in_seven_items(
+    webapp: WebApp, start: Callable[..., Any], database: Engine, tmp_path: Path
+) -> None:
+    seed_days(database, count=700, days=7, last_day=date(2026, 11, 22), seed=1)
+    await start(queue_concurrency=5)
+    done = await webapp.demo("add", "--jobs", "7", "--last-day", "2026-11-22", "--wait", "30")
+    assert (done.code, done.errors) == (0, "")
+    results = [line["result"] for line in done.lines if line["event"] == "completed"]
+    assert [result["rows"]["read"] for result in results] == [100] * 7
+    assert len(list((tmp_path / "training-data").glob("*/manifest.json"))) == 7
 
 
 @pytest.mark.parametrize("registered", ["by the repeat option", "as a job scheduler"])

@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict
 from pydantic.alias_generators import to_camel
 from sqlalchemy import Engine
 
+from correction_aggregation.errors import writing_to
 from correction_aggregation.manifest import MANIFEST_NAME, manifest, manifest_bytes
 from correction_aggregation.read import Snapshot, snapshot
 from correction_aggregation.tally import Tally
@@ -74,7 +75,8 @@ def aggregate(time_range: TimeRange, engine: Engine, target: Target, report: Rep
         for file in files:
             target.publish(file.path, time_range.key, file.published_name)
         manifest_file = scratch / MANIFEST_NAME
-        manifest_file.write_bytes(manifest_bytes(manifest(time_range, tally, *files)))
+        with writing_to(str(scratch)):
+            manifest_file.write_bytes(manifest_bytes(manifest(time_range, tally, *files)))
         target.publish(manifest_file, time_range.key, MANIFEST_NAME)
     report(_progress("done", tally.read, tally.read))
     return _result(time_range, tally, *files, target.url(time_range.key, MANIFEST_NAME))

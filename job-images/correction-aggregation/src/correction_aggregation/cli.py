@@ -23,7 +23,7 @@ RETRY_S = 0.5
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    options = _parser().parse_args(arguments)
+    options = parser().parse_args(arguments)
     try:
         url = database_settings().url()
         if options.command == "migrate" and options.sql:
@@ -60,12 +60,12 @@ def _patiently(action: Callable[[], None], limit_s: float) -> None:
             time.sleep(RETRY_S)
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+def parser() -> argparse.ArgumentParser:
+    top = argparse.ArgumentParser(
         prog="correction-aggregation",
         description="Prepare the PostgreSQL database of DATABASE_URL for the correction-aggregation worker.",
     )
-    commands = parser.add_subparsers(dest="command", required=True)
+    commands = top.add_subparsers(dest="command", required=True)
     migrating = commands.add_parser("migrate", help="create or update the table of corrections")
     migrating.add_argument("--wait", type=float, default=60, metavar="S", help="wait for the database (60)")
     migrating.add_argument("--sql", action="store_true", help="print the SQL instead of running it")
@@ -74,7 +74,7 @@ def _parser() -> argparse.ArgumentParser:
     seeding.add_argument("--days", type=_positive, default=28, help="over how many days in UTC (28)")
     seeding.add_argument("--last-day", type=date.fromisoformat, metavar="YYYY-MM-DD", help="(yesterday)")
     seeding.add_argument("--seed", type=int, default=1, help="another number gives other corrections (1)")
-    return parser
+    return top
 
 
 def _positive(text: str) -> int:

@@ -12,6 +12,7 @@ from correction_aggregation.errors import DatabaseAwayError
 
 CONNECT_ARGUMENTS = {
     "application_name": "correction-aggregation",
+    "client_encoding": "utf8",
     "connect_timeout": "10",
     # A server that vanished without a word is noticed in half a minute, not in the two hours of the
     # kernel's default.

@@ -7,6 +7,9 @@ raise these `from None`. An item that fails with one is tried again, with the ba
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 from bullherd_worker import JobError
 
 
@@ -24,3 +27,12 @@ class AbandonedError(JobError):
 
 class SettingsError(Exception):
     """The process was started with settings that cannot work."""
+
+
+@contextmanager
+def writing_to(place: str) -> Iterator[None]:
+    """No space, no permission, no folder: said with the place, without the rest of the traceback."""
+    try:
+        yield
+    except OSError as error:
+        raise TargetAwayError(f"cannot write training data to {place}: {error.strerror}") from None

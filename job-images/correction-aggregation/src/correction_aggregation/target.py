@@ -27,7 +27,7 @@ from urllib.parse import urlsplit
 
 import fsspec
 
-from correction_aggregation.errors import SettingsError, TargetAwayError
+from correction_aggregation.errors import SettingsError, TargetAwayError, writing_to
 
 INCOMING = ".incoming"
 STALE_AFTER_S = 6 * 3600
@@ -73,17 +73,16 @@ class VolumeTarget:
     def scratch(self) -> Iterator[Path]:
         incoming = self.root / INCOMING
         folder = incoming / uuid.uuid4().hex
-        with self._errors():
-            self.root.mkdir(parents=True, exist_ok=True)
+        with writing_to(str(self.root)):
             folder.mkdir(parents=True)
             _remove_stale(incoming, time.time())
-            try:
-                yield folder
-            finally:
-                shutil.rmtree(folder, ignore_errors=True)
+        try:
+            yield folder
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
 
     def publish(self, file: Path, folder: str, name: str) -> None:
-        with self._errors():
+        with writing_to(str(self.root)):
             place = self.root / folder
             place.mkdir(exist_ok=True)
             _sync(file)
@@ -92,15 +91,6 @@ class VolumeTarget:
 
     def url(self, folder: str, name: str) -> str:
         return f"{self.root.as_uri()}/{folder}/{name}"
-
-    @contextmanager
-    def _errors(self) -> Iterator[None]:
-        try:
-            yield
-        except OSError as error:
-            raise TargetAwayError(
-                f"cannot write training data to {self.root}: {error.strerror or 'I/O error'}"
-            ) from None
 
 
 class BucketTarget:
@@ -113,8 +103,12 @@ class BucketTarget:
 
     @contextmanager
     def scratch(self) -> Iterator[Path]:
-        with tempfile.TemporaryDirectory(prefix="correction-aggregation-") as folder:
-            yield Path(folder)
+        with writing_to(tempfile.gettempdir()):
+            folder = Path(tempfile.mkdtemp(prefix="correction-aggregation-"))
+        try:
+            yield folder
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
 
     def publish(self, file: Path, folder: str, name: str) -> None:
         try:

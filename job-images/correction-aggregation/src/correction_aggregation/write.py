@@ -8,6 +8,7 @@ A file is counted and hashed while it is written; its hash becomes part of its n
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -15,6 +16,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from correction_aggregation.curate import Correction, PreferencePair, SupervisedPair, category_of
+from correction_aggregation.errors import writing_to
 from correction_aggregation.time_range import iso_utc
 
 
@@ -62,21 +64,25 @@ class JsonLines:
         self._bytes = 0
 
     def __enter__(self) -> Self:
-        self._file = self._path.open("wb")
+        with writing_to(str(self._path)):
+            self._file = self._path.open("wb")
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._file.close()
+        with suppress(OSError):  # what could not be written was said by `add` or `finished`
+            self._file.close()
 
     def add(self, record: dict[str, Any]) -> None:
         line = json.dumps(record, ensure_ascii=False, separators=(",", ":")).encode() + b"\n"
-        self._file.write(line)
+        with writing_to(str(self._path)):
+            self._file.write(line)
         self._hash.update(line)
         self._records += 1
         self._bytes += len(line)
 
     def finished(self) -> WrittenFile:
-        self._file.flush()
+        with writing_to(str(self._path)):
+            self._file.flush()
         return WrittenFile(self._path, self._stem, self._records, self._bytes, self._hash.hexdigest())

@@ -47,7 +47,8 @@ async def run_operator(settings: OperatorSettings) -> int:
     """Run until a signal (returns 0) or until something that must not end has ended (returns 1)."""
     configure_logs(settings.log_format, settings.log_level)
     health, metrics = Health(), OperatorMetrics()
-    stopping = _stop_on_signals()
+    stopping = asyncio.Event()
+    _stop_on_signals(stopping)
     async with (
         serve_telemetry(settings.http_host, settings.http_port, health, metrics),
         await Kubernetes.connect() as kubernetes,
@@ -138,23 +139,24 @@ async def _lead(
 async def _run_kopf(settings: OperatorSettings, registry: Registry, stopping: asyncio.Event) -> None:
     kopf_registry = kopf.OperatorRegistry()
     register_handlers(kopf_registry, registry)
-    await kopf.operator(
+    ours = asyncio.all_tasks()
+    tasks = await kopf.spawn_tasks(
         registry=kopf_registry,
         settings=kopf_settings(watch_all=not settings.watch_namespaces),
         standalone=True,
         clusterwide=not settings.watch_namespaces,
         namespaces=settings.watch_namespaces,
     )
-    # Kopf has taken the signals for itself; its good end means that one came.
-    stopping.set()
+    # Kopf has just taken the signals for itself. It would then wait five seconds for loops of ours, which end
+    # only when they are cancelled, and a standby would wait with it.
+    _stop_on_signals(stopping)
+    await kopf.run_tasks(tasks, ignored=ours)
 
 
-def _stop_on_signals() -> asyncio.Event:
-    stopping = asyncio.Event()
+def _stop_on_signals(stopping: asyncio.Event) -> None:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stopping.set)
-    return stopping
 
 
 async def _first_of(*coroutines: Coroutine[Any, Any, object]) -> int:

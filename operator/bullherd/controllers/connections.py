@@ -104,6 +104,8 @@ class Connections:
         try:
             return _inline_connection(redis, secrets)
         except _MissingKeyError as missing:
+            # Not kept either: it is about to be mended.
+            self._secrets.pop((namespace, missing.secret), None)
             return ConnectionProblem(
                 "SecretIncomplete",
                 f"The Secret {missing.secret!r} has no text under the key {missing.key!r}. Add it, or "

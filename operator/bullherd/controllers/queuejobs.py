@@ -49,7 +49,7 @@ _RETRY_REFUSED = 30.0
 changed.
 """
 
-_RETRY_UNREADABLE = 30.0
+_RETRY_UNREADABLE = 15.0
 """Seconds after which the Secrets of a QueueJob whose Redis cannot be read are read again: no watch tells of
 a new password.
 """

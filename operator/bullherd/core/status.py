@@ -77,6 +77,7 @@ def _transition_parts(status: QueueJobStatus) -> tuple[object, ...]:
     return (
         status.observed_generation,
         status.desired_replicas,
+        status.last_scale_time,
         status.replicas,
         status.ready_replicas,
         status.paused,

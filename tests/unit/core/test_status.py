@@ -44,6 +44,8 @@ ROWS = [
     ("the message of a condition reads otherwise: when the interval is over", WRITTEN,
      status(conditions=tuple(c.model_copy(update={"message": "else"}) for c in WRITTEN.conditions)), 7.0),
     ("the replicas wanted changed: at once", WRITTEN, status(desired_replicas=4), 0.0),
+    ("replicas were set right that others had changed: at once", WRITTEN,
+     status(last_scale_time=datetime.fromtimestamp(NOW, UTC)), 0.0),
     ("the replicas that there are changed: at once", WRITTEN, status(replicas=2), 0.0),
     ("the replicas that are ready changed: at once", WRITTEN, status(ready_replicas=2), 0.0),
     ("the queue was paused: at once", WRITTEN, status(paused=True), 0.0),

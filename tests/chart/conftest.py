@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import pytest
 
-from tests.chart.release import CLUSTER_KINDS, Cluster, Release
+from tests.chart.release import CLUSTER_KINDS, Cluster, Release, merge
 
 RESTRICTED = "pod-security.kubernetes.io/enforce=restricted"
 
@@ -32,21 +32,38 @@ def release(target: Cluster) -> Iterator[Release]:
             target.kubectl("delete", name)
 
 
+def image(reference: str) -> dict[str, str]:
+    repository, _, tag = reference.rpartition(":")
+    return {"repository": repository, "tag": tag}
+
+
 @pytest.fixture
-def redis_only(images: dict[str, str], release: Release) -> dict[str, Any]:
+def redis_only(images: Mapping[str, str], release: Release) -> dict[str, Any]:
     """Values for tests that need no running operator: the project's own Redis image, a small volume."""
-    repository, _, tag = images["bullherd-redis"].rpartition(":")
     return {
         "operator": {"replicas": 0},
         "crds": {"install": False},
         "redis": {
             "embedded": {
-                "image": {"repository": repository, "tag": tag},
+                "image": image(images["bullherd-redis"]),
                 "namespaces": [release.namespace],
                 "persistence": {"size": "100Mi"},
             }
         },
     }
+
+
+@pytest.fixture
+def whole(
+    images: Mapping[str, str], crds: None, release: Release, redis_only: dict[str, Any]
+) -> dict[str, Any]:
+    """Values for everything as it is by default, but for QueueJobs of the release's namespace only."""
+    own = {
+        "image": image(images["bullherd"]),
+        "watchNamespaces": [release.namespace],
+        "operator": {"replicas": 2},
+    }
+    return merge(redis_only, own)
 
 
 @pytest.fixture

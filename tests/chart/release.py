@@ -6,6 +6,7 @@ import base64
 import json
 import os
 import subprocess
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -73,11 +74,15 @@ class Release:
     def operator(self) -> str:
         return OPERATOR.format(namespace=self.namespace)
 
-    def install(self, *values: Values, wait: bool = True) -> None:
-        self._apply("install", values, wait)
+    def install(self, *values: Values) -> None:
+        self._apply("install", values, [])
 
-    def upgrade(self, *values: Values, wait: bool = True) -> None:
-        self._apply("upgrade", values, wait)
+    def upgrade(self, *values: Values, flags: Sequence[str] = ()) -> None:
+        self._apply("upgrade", values, flags)
+
+    def helm_test(self, limit: str = "60s") -> str:
+        """What `helm test` says; it waits for all of the limit when a test fails."""
+        return self.cluster.helm("test", NAME, "-n", self.namespace, "--timeout", limit)
 
     def uninstall(self) -> None:
         self.cluster.helm("uninstall", NAME, "-n", self.namespace, "--wait", "--timeout", "120s")
@@ -97,6 +102,11 @@ class Release:
             "-n", self.namespace, "exec", "statefulset/bullherd-redis", "--", "redis-cli", *command
         ).strip()
 
+    def until(self, what: str, jsonpath: str, value: str) -> None:
+        """Wait until a field of an object, like ``queuejob/orders``, has this value."""
+        condition = f"--for=jsonpath={jsonpath}={value}"
+        self.cluster.kubectl("-n", self.namespace, "wait", what, condition, "--timeout=60s")
+
     def left(self) -> set[str]:
         """What exists with this release's label: kind/name."""
         kinds = self.cluster.kubectl("api-resources", "--namespaced", "--verbs=list", "-o", "name").split()
@@ -106,14 +116,12 @@ class Release:
         own = [name for name in everywhere.split() if self.namespace in name]
         return set(namespaced.split()) | set(own)
 
-    def _apply(self, verb: str, values: tuple[Values, ...], wait: bool) -> None:
-        command = [verb, NAME, str(self.chart), "-n", self.namespace, "--values", "-"]
-        merged: Values = {}
-        for more in ({"priorityClasses": {"prefix": f"{self.namespace}-"}}, *values):
+    def _apply(self, verb: str, values: tuple[Values, ...], flags: Sequence[str]) -> None:
+        merged: Values = {"priorityClasses": {"prefix": f"{self.namespace}-"}}
+        for more in values:
             merged = merge(merged, more)
-        if wait:
-            command += ["--wait", "--timeout", "120s"]
-        self.cluster.helm(*command, stdin=yaml.safe_dump(merged))
+        command = [verb, NAME, str(self.chart), "-n", self.namespace, "--wait", "--timeout", "120s"]
+        self.cluster.helm(*command, *flags, "--values", "-", stdin=yaml.safe_dump(merged))
 
 
 def merge(first: Values, second: Values) -> Values:

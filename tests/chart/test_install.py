@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
-from tests.chart.release import Release
+from tests.chart.release import Release, Values
 from tests.chart.rendering import CHART, HelmError
 
 pytestmark = pytest.mark.e2e
 
 
-def test_password_and_items_survive_upgrade_and_rollback(
-    release: Release, redis_only: dict[str, Any]
-) -> None:
+def test_password_and_items_survive_upgrade_and_rollback(release: Release, redis_only: Values) -> None:
     release.install(redis_only)
     password = release.secret("bullherd-redis")["password"]
     assert release.redis("SET", "bull:mail:1", "an item") == "OK"
@@ -34,9 +33,7 @@ def test_password_and_items_survive_upgrade_and_rollback(
     assert release.secret("bullherd-redis")["password"] == password
 
 
-def test_an_upgrade_that_changes_nothing_restarts_nothing(
-    release: Release, redis_only: dict[str, Any]
-) -> None:
+def test_an_upgrade_that_changes_nothing_restarts_nothing(release: Release, redis_only: Values) -> None:
     def pod() -> str:
         uid: str = release.cluster.get("pod", "bullherd-redis-0", "-n", release.namespace)["metadata"]["uid"]
         return uid
@@ -47,9 +44,7 @@ def test_an_upgrade_that_changes_nothing_restarts_nothing(
     assert pod() == before
 
 
-def test_a_new_password_reaches_redis_and_everybody_else(
-    release: Release, redis_only: dict[str, Any]
-) -> None:
+def test_a_new_password_reaches_redis_and_everybody_else(release: Release, redis_only: Values) -> None:
     release.install(redis_only)
     release.redis("SET", "bull:mail:1", "an item")
     release.upgrade(redis_only, {"redis": {"embedded": {"password": "n3w"}}})
@@ -59,9 +54,7 @@ def test_a_new_password_reaches_redis_and_everybody_else(
     assert release.secret("bullherd-connection-default")["password"] == "n3w"
 
 
-def test_uninstalling_leaves_the_queues_and_nothing_else(
-    release: Release, redis_only: dict[str, Any]
-) -> None:
+def test_uninstalling_leaves_the_queues_and_nothing_else(release: Release, redis_only: Values) -> None:
     release.install(redis_only)
     release.redis("SET", "bull:mail:1", "an item")
     assert len(release.left()) > 10
@@ -72,9 +65,7 @@ def test_uninstalling_leaves_the_queues_and_nothing_else(
     assert release.redis("GET", "bull:mail:1") == "an item"
 
 
-def test_switching_the_embedded_redis_off_keeps_its_volume(
-    release: Release, redis_only: dict[str, Any]
-) -> None:
+def test_switching_the_embedded_redis_off_keeps_its_volume(release: Release, redis_only: Values) -> None:
     release.install(redis_only)
     release.redis("SET", "bull:mail:1", "an item")
     release.upgrade(redis_only, {"redis": {"embedded": {"enabled": False}}})
@@ -85,7 +76,7 @@ def test_switching_the_embedded_redis_off_keeps_its_volume(
     assert release.redis("GET", "bull:mail:1") == "an item"
 
 
-def test_a_connection_that_is_taken_away_is_gone(release: Release, no_pods: dict[str, Any]) -> None:
+def test_a_connection_that_is_taken_away_is_gone(release: Release, no_pods: Values) -> None:
     sessions = {"host": "redis.example.com", "password": "x", "namespaces": [release.namespace]}
     release.install(no_pods, {"connections": {"sessions": sessions, "mail": {"host": "mail.example.com"}}})
     assert set(release.secret("bullherd-connections")) == {"sessions.yaml", "mail.yaml"}
@@ -95,35 +86,49 @@ def test_a_connection_that_is_taken_away_is_gone(release: Release, no_pods: dict
     assert "secret/bullherd-connection-sessions" not in release.left()
 
 
-def test_a_namespace_that_does_not_exist_is_named(release: Release, no_pods: dict[str, Any]) -> None:
+def test_a_namespace_that_does_not_exist_is_named(release: Release, no_pods: Values) -> None:
     missing = {"host": "redis.example.com", "password": "x", "namespaces": ["not-there"]}
     with pytest.raises(HelmError, match='namespaces "not-there" not found'):
         release.install(no_pods, {"connections": {"sessions": missing}})
 
 
-def test_crds_are_upgraded_and_outlive_the_release(
-    release: Release, no_pods: dict[str, Any], tmp_path: Path
-) -> None:
-    """With a definition of its own in a copy of the chart: the real one belongs to the cluster's users."""
+@pytest.fixture
+def own_crd(release: Release, tmp_path: Path) -> Iterator[tuple[Release, str]]:
+    """A copy of the chart with a definition of its own: the real one belongs to the cluster's users."""
     chart = Path(shutil.copytree(CHART, tmp_path / "bullherd"))
-    own = Release(release.cluster, release.namespace, chart)
     name = f"tests.{release.namespace}.example.com"
-    (original,) = (chart / "files" / "crds").glob("*.yaml")
-    original.unlink()
+    for path in (chart / "files" / "crds").glob("*.yaml"):
+        path.unlink()
     write_crd(chart, name, {"colour": {"type": "string"}})
-    with_crds = {"crds": {"install": True}}
-    try:
-        own.install(no_pods, with_crds)
-        write_crd(chart, name, {"colour": {"type": "string"}, "size": {"type": "integer"}})
-        own.upgrade(no_pods, with_crds)
-        assert set(fields(own, name)) == {"colour", "size"}
-        own.upgrade(no_pods)
-        assert set(fields(own, name)) == {"colour", "size"}
-        own.upgrade(no_pods, with_crds)
-        own.uninstall()
-        assert set(fields(own, name)) == {"colour", "size"}
-    finally:
-        release.cluster.kubectl("delete", "crd", name, "--ignore-not-found")
+    yield Release(release.cluster, release.namespace, chart), name
+    release.cluster.kubectl("delete", "crd", name, "--ignore-not-found")
+
+
+WITH_CRDS = {"crds": {"install": True}}
+
+
+def test_crds_are_upgraded_and_outlive_the_release(own_crd: tuple[Release, str], no_pods: Values) -> None:
+    release, name = own_crd
+    release.install(no_pods, WITH_CRDS)
+    write_crd(release.chart, name, {"colour": {"type": "string"}, "size": {"type": "integer"}})
+    release.upgrade(no_pods, WITH_CRDS)
+    assert set(fields(release, name)) == {"colour", "size"}
+    release.upgrade(no_pods)
+    assert set(fields(release, name)) == {"colour", "size"}
+    release.upgrade(no_pods, WITH_CRDS)
+    release.uninstall()
+    assert set(fields(release, name)) == {"colour", "size"}
+
+
+def test_crds_that_kubectl_applied_can_be_taken_over(own_crd: tuple[Release, str], no_pods: Values) -> None:
+    release, name = own_crd
+    file = str(release.chart / "files" / "crds" / "test.yaml")
+    release.cluster.kubectl("apply", "--server-side", "-f", file)
+    write_crd(release.chart, name, {"colour": {"type": "integer"}})
+    with pytest.raises(HelmError, match="invalid ownership metadata"):
+        release.install(no_pods, WITH_CRDS)
+    release.upgrade(no_pods, WITH_CRDS, flags=["--install", "--take-ownership", "--force-conflicts"])
+    assert fields(release, name) == {"colour": {"type": "integer"}}
 
 
 def fields(release: Release, crd: str) -> dict[str, Any]:

@@ -1,0 +1,96 @@
+"""The chart with its operator at work, in a restricted namespace. Needs the cluster and its images."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import yaml
+
+from tests.chart.release import Release
+from tests.chart.rendering import HelmError
+
+pytestmark = pytest.mark.e2e
+
+
+def queue_job(image: dict[str, str], connection: str = "default") -> str:
+    """A queue whose worker only sleeps, with the operator's image because that is there."""
+    container = {
+        "name": "worker",
+        "image": f"{image['repository']}:{image['tag']}",
+        "command": ["python", "-c", "import time; time.sleep(3600)"],
+        "securityContext": {
+            "allowPrivilegeEscalation": False,
+            "runAsNonRoot": True,
+            "capabilities": {"drop": ["ALL"]},
+            "seccompProfile": {"type": "RuntimeDefault"},
+        },
+    }
+    body = {
+        "apiVersion": "bullherd.dev/v1alpha1",
+        "kind": "QueueJob",
+        "metadata": {"name": "mail"},
+        "spec": {
+            "queue": {"name": "mail"},
+            "redis": {"connection": connection},
+            "template": {"spec": {"terminationGracePeriodSeconds": 1, "containers": [container]}},
+        },
+    }
+    return yaml.safe_dump(body)
+
+
+def apply(release: Release, manifest: str) -> None:
+    release.cluster.kubectl("-n", release.namespace, "apply", "-f", "-", stdin=manifest)
+
+
+def test_an_item_in_the_embedded_redis_becomes_a_worker(release: Release, whole: dict[str, Any]) -> None:
+    release.install(whole)
+    assert "Phase:          Succeeded" in release.helm_test()
+    apply(release, queue_job(whole["image"]))
+    ready = '{.status.conditions[?(@.type=="Ready")].status}'
+    release.until("queuejob/mail", ready, "True")
+    release.redis("LPUSH", "bull:mail:wait", "1")
+    release.until("queuejob/mail", "{.status.backlog}", "1")
+    deployment = release.cluster.get(
+        "deployments", "-n", release.namespace, "-l", "app.kubernetes.io/managed-by=bullherd"
+    )
+    (worker,) = deployment["items"]
+    assert worker["spec"]["template"]["spec"]["priorityClassName"] == f"{release.namespace}-medium"
+    release.until(f"deployment/{worker['metadata']['name']}", "{.status.readyReplicas}", "1")
+
+    # Uninstalled under a QueueJob: its workers go on, and it can still be deleted.
+    release.cluster.helm("uninstall", "bullherd", "-n", release.namespace, "--wait", "--timeout", "120s")
+    release.until(f"deployment/{worker['metadata']['name']}", "{.status.readyReplicas}", "1")
+    release.cluster.kubectl("-n", release.namespace, "delete", "queuejob", "mail", "--timeout=20s")
+    release.until_no_pod_is_left()
+
+
+def test_a_missing_secret_breaks_its_connection_and_heals(release: Release, whole: dict[str, Any]) -> None:
+    """The operator comes up without it, says in the QueueJob what is missing, and heals when it is there."""
+    release.install(whole)
+    password = release.secret("bullherd-redis")["password"]
+    later = {
+        "host": f"bullherd-redis.{release.namespace}.svc",
+        "existingSecret": {"name": "later", "passwordKey": "pw"},
+        "namespaces": [release.namespace],
+    }
+    release.upgrade(whole, {"connections": {"later": later}})
+    apply(release, queue_job(whole["image"], connection="later"))
+    reason = '{.status.conditions[?(@.type=="Ready")].reason}'
+    release.until("queuejob/mail", reason, "ConnectionInvalid")
+    release.cluster.kubectl(
+        "-n", release.namespace, "create", "secret", "generic", "later", f"--from-literal=pw={password}"
+    )
+    # The kubelet looks for new Secrets about once a minute; new pods see them at once.
+    release.cluster.kubectl("-n", release.namespace, "rollout", "restart", "deployment/bullherd-operator")
+    release.until("queuejob/mail", '{.status.conditions[?(@.type=="Ready")].status}', "True")
+
+
+def test_helm_test_fails_when_a_redis_is_away(release: Release, whole: dict[str, Any]) -> None:
+    away = {"host": "not-there.example.com", "namespaces": [release.namespace]}
+    release.install(whole, {"connections": {"away": away}})
+    with pytest.raises(HelmError, match="bullherd-test"):
+        release.helm_test("15s")
+    said = release.cluster.kubectl("-n", release.namespace, "logs", "bullherd-test")
+    assert "FAILED  connection away (not-there.example.com:6379)" in said
+    assert "ok      connection default" in said

@@ -7,7 +7,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, ValidationError
+from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, CliApp, CliPositionalArg, CliSubCommand, SettingsConfigDict
 
 from bullherd.settings import OperatorSettings
@@ -76,7 +77,21 @@ class Bullherd(BaseSettings):
 
 def main(arguments: list[str] | None = None) -> None:
     """The console script."""
-    CliApp.run(Bullherd, cli_args=arguments)
+    try:
+        CliApp.run(Bullherd, cli_args=arguments)
+    except ValidationError as error:
+        if error.title != Bullherd.__name__:
+            raise
+        for problem in map(_sentence, error.errors()):
+            print(f"bullherd: error: {problem}", file=sys.stderr)
+        sys.exit(2)
+
+
+def _sentence(problem: ErrorDetails) -> str:
+    """Which setting is wrong, by both of its names, and why."""
+    name = str(problem["loc"][-1])
+    flag, variable = f"--{name.replace('_', '-')}", f"BULLHERD_{name.upper()}"
+    return f"{flag} ({variable}) is {problem['input']!r}: {problem['msg']}"
 
 
 def _write_or_check(command: str, directory: Path, files: dict[str, Any], check: bool) -> None:

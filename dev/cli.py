@@ -11,13 +11,16 @@ from types import FrameType
 
 from dev import plan
 from dev.clusters.choice import kind_to_use, open_cluster, recorded
+from dev.demo.report import print_report
+from dev.demo.steps import TRAINING_FILE
+from dev.demo.steps import steps as demo_steps
 from dev.errors import DevError
 from dev.images.table import TABLE
 from dev.lock import held
 from dev.packages import NPM_PROJECTS
 from dev.paths import Checkout, this_checkout
 from dev.screen import duration, open_screen
-from dev.steps import carry_out, needed_for
+from dev.steps import Step, carry_out, needed_for
 
 INTERRUPTED = 130
 
@@ -41,11 +44,14 @@ def _interrupt(number: int, frame: FrameType | None) -> None:
     raise KeyboardInterrupt
 
 
-def reach(checkout: Checkout, goals: Sequence[str], images: tuple[str, ...] = ()) -> None:
-    """Carry out the steps that lead to the goals."""
+def reach(
+    checkout: Checkout, goals: Sequence[str], images: tuple[str, ...] = (), more: Sequence[Step] = ()
+) -> None:
+    """Carry out the steps that lead to the goals; `more` are steps beyond those of every command."""
     cluster = open_cluster(checkout, kind_to_use(checkout))
     with held(checkout, print), open_screen() as screen:
-        carry_out(needed_for(goals, plan.steps(checkout, cluster, images)), screen, checkout.logs)
+        steps = [*plan.steps(checkout, cluster, images), *more]
+        carry_out(needed_for(goals, steps), screen, checkout.logs)
 
 
 def _cluster_up(checkout: Checkout, _: argparse.Namespace) -> None:
@@ -82,6 +88,13 @@ def _images(checkout: Checkout, arguments: argparse.Namespace) -> None:
     print(f"in the cluster, named in {os.path.relpath(checkout.images)}")
 
 
+def _demo(checkout: Checkout, _: argparse.Namespace) -> None:
+    begin = time.monotonic()
+    reach(checkout, [TRAINING_FILE], more=demo_steps(checkout))
+    print_report(checkout)
+    print(f"\nthe demo took {duration(time.monotonic() - begin)}")
+
+
 def _install(checkout: Checkout, arguments: argparse.Namespace) -> None:
     goals = {
         "python": [plan.PYTHON],
@@ -112,6 +125,9 @@ def _parser() -> argparse.ArgumentParser:
         "name", nargs="*", help=f"which (all, if none is named): {', '.join(i.name for i in TABLE)}"
     )
     images.set_defaults(command=_images)
+
+    demo = commands.add_parser("demo", help="the main job on real input; leaves everything up")
+    demo.set_defaults(command=_demo)
 
     install = commands.add_parser("install", help="install what development and tests need")
     install.add_argument("what", choices=("python", "npm", "tests", "helm", "all"))

@@ -49,11 +49,6 @@ class WorkQueue(Generic[Key]):
             heapq.heappush(self._heap, (due, self._pushed, key))
             self._changed.set()
 
-    def forget(self, key: Key) -> None:
-        """Drop what is planned for a key that is gone."""
-        self._due.pop(key, None)
-        self._failures.pop(key, None)
-
     async def run(self, beat: Callable[[], None], parallel: int = 16) -> None:
         """Work until cancelled, with up to ``parallel`` keys at once. ``beat`` is called each time round."""
         slots = asyncio.Semaphore(parallel)

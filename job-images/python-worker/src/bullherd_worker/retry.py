@@ -56,16 +56,16 @@ def backoff_delay(backoff: Any, attempt: int, chance: float) -> int:
         backoff = {"type": "fixed", "delay": backoff}
     if not isinstance(backoff, dict):
         return 0
-    delay = _finite(backoff.get("delay"))
+    delay = min(max(_finite(backoff.get("delay")), -1.0), LONGEST_DELAY_MS)
     jitter = min(max(_finite(backoff.get("jitter")), 0.0), 1.0)
     kind = backoff.get("type")
+    if delay == -1:
+        return -1
     if kind == "exponential":
         # 2^60 ms is far beyond the cap; a larger power would only overflow a float.
         delay = _round_half_up(2.0 ** min(attempt - 1, 60) * delay)
     elif kind != "fixed" and delay <= 0:
         delay = UNKNOWN_BACKOFF_DELAY_MS
-    if delay == -1:
-        return -1
     if jitter > 0:
         delay = math.floor(chance * delay * jitter + delay * (1 - jitter))
     return int(min(max(delay, 0), LONGEST_DELAY_MS))

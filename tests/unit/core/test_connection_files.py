@@ -51,7 +51,7 @@ workerSecret: {{name: redis, passwordKey: password, caKey: ca.crt, certificateSe
     assert connection.worker_secrets == WorkerSecrets(
         SecretKey("redis", "password"), SecretKey("redis", "ca.crt"), "redis-client"
     )
-    assert connection.namespaces == {"shop", "mail"}
+    assert connection.namespaces == frozenset({"shop", "mail"})
 
 
 def test_empty_texts_are_absent_as_the_chart_writes_them() -> None:

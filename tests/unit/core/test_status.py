@@ -18,7 +18,7 @@ from tests.unit.builders import NOW, PREFIX, connection, deployment, job, snapsh
 
 
 def observed(**fields: Any) -> Observed:
-    known = {"snapshot": snapshot(waiting=3), "deployment": deployment(job(), 3)}
+    known: dict[str, Any] = {"snapshot": snapshot(waiting=3), "deployment": deployment(job(), 3)}
     return Observed(job=job(), connection=connection(), **known | fields)
 
 

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 import pytest
 
-from tests.chart.release import CLUSTER_KINDS, Cluster, Release, merge
-
-RESTRICTED = "pod-security.kubernetes.io/enforce=restricted"
+from tests.chart.release import Cluster, Release, image, merge, own_namespace
 
 
 @pytest.fixture
@@ -22,19 +19,8 @@ def target(cluster: Any) -> Cluster:
 @pytest.fixture
 def release(target: Cluster) -> Iterator[Release]:
     """Not installed yet; whatever a test leaves of it is removed."""
-    namespace = f"chart-{secrets.token_hex(3)}"
-    target.kubectl("create", "namespace", namespace)
-    target.kubectl("label", "namespace", namespace, RESTRICTED)
-    yield Release(target, namespace)
-    target.kubectl("delete", "namespace", namespace, "--wait=false")
-    for name in target.kubectl("get", CLUSTER_KINDS, "-o", "name").split():
-        if name.partition("/")[2].startswith(f"{namespace}-"):
-            target.kubectl("delete", name)
-
-
-def image(reference: str) -> dict[str, str]:
-    repository, _, tag = reference.rpartition(":")
-    return {"repository": repository, "tag": tag}
+    with own_namespace(target, "chart") as release:
+        yield release
 
 
 @pytest.fixture

@@ -5,8 +5,10 @@ from __future__ import annotations
 import base64
 import json
 import os
+import secrets
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,6 +19,7 @@ from tests.chart.rendering import CHART, ROOT, HelmError, helm_program
 
 NAME = "bullherd"
 OPERATOR = "system:serviceaccount:{namespace}:bullherd-operator"
+RESTRICTED = "pod-security.kubernetes.io/enforce=restricted"
 CLUSTER_KINDS = "clusterroles,clusterrolebindings,priorityclasses"
 
 Values = dict[str, Any]
@@ -131,3 +134,22 @@ def merge(first: Values, second: Values) -> Values:
         both = isinstance(merged.get(key), dict) and isinstance(value, dict)
         merged[key] = merge(merged[key], value) if both else value
     return merged
+
+
+@contextmanager
+def own_namespace(cluster: Cluster, prefix: str) -> Iterator[Release]:
+    """A restricted namespace for a release that is still to be installed; what is left of both is removed."""
+    namespace = f"{prefix}-{secrets.token_hex(3)}"
+    cluster.kubectl("create", "namespace", namespace)
+    cluster.kubectl("label", "namespace", namespace, RESTRICTED)
+    yield Release(cluster, namespace)
+    cluster.kubectl("delete", "namespace", namespace, "--wait=false")
+    for name in cluster.kubectl("get", CLUSTER_KINDS, "-o", "name").split():
+        if name.partition("/")[2].startswith(f"{namespace}-"):
+            cluster.kubectl("delete", name)
+
+
+def image(reference: str) -> dict[str, str]:
+    """An image's reference as the chart's values have it."""
+    repository, _, tag = reference.rpartition(":")
+    return {"repository": repository, "tag": tag}

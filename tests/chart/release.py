@@ -142,11 +142,13 @@ def own_namespace(cluster: Cluster, prefix: str) -> Iterator[Release]:
     namespace = f"{prefix}-{secrets.token_hex(3)}"
     cluster.kubectl("create", "namespace", namespace)
     cluster.kubectl("label", "namespace", namespace, RESTRICTED)
-    yield Release(cluster, namespace)
-    cluster.kubectl("delete", "namespace", namespace, "--wait=false")
-    for name in cluster.kubectl("get", CLUSTER_KINDS, "-o", "name").split():
-        if name.partition("/")[2].startswith(f"{namespace}-"):
-            cluster.kubectl("delete", name)
+    try:
+        yield Release(cluster, namespace)
+    finally:
+        cluster.kubectl("delete", "namespace", namespace, "--wait=false")
+        for name in cluster.kubectl("get", CLUSTER_KINDS, "-o", "name").split():
+            if name.partition("/")[2].startswith(f"{namespace}-"):
+                cluster.kubectl("delete", name)
 
 
 def image(reference: str) -> dict[str, str]:

@@ -29,7 +29,7 @@ def helm_program() -> str:
     found = shutil.which("helm", path=path)
     if not found:
         raise HelmError(
-            "helm is not installed: run `make cluster`, which builds it, or install helm 3.14 or newer"
+            "helm is not installed: run `make cluster`, which builds it, or install helm 3.17 or newer"
         )
     return found
 

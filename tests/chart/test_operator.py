@@ -148,7 +148,7 @@ def test_the_operator_is_told_its_settings() -> None:
         {
             "logging": {"format": "console", "level": "debug"},
             "priorityClasses": {"create": False, "prefix": ""},
-            "operator": {"env": {"BULLHERD_TICK_SECONDS": 2}},
+            "operator": {"env": {"BULLHERD_TICK_SECONDS": 2, "BULLHERD_LOG_LEVEL": "ERROR"}},
         }
     )
     assert environment(rendered) == {
@@ -159,7 +159,7 @@ def test_the_operator_is_told_its_settings() -> None:
         "BULLHERD_CONNECTIONS_DIR": "/etc/bullherd/connections",
         "BULLHERD_HTTP_PORT": "8080",
         "BULLHERD_LOG_FORMAT": "console",
-        "BULLHERD_LOG_LEVEL": "DEBUG",
+        "BULLHERD_LOG_LEVEL": "ERROR",
         "BULLHERD_PRIORITY_CLASS_PREFIX": "",
         "BULLHERD_TICK_SECONDS": "2",
     }

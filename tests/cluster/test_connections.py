@@ -169,5 +169,8 @@ async def test_a_password_that_is_changed_while_workers_run(
     connections.write_text("default", text.replace("old", "new"))
 
     await ready(namespace, "orders")
-    assert {version.body["spec"]["replicas"] for version in namespace.history("Deployment", "orders")} <= {0, 2}
+    assert {version.body["spec"]["replicas"] for version in namespace.history("Deployment", "orders")} <= {
+        0,
+        2,
+    }
     await replicas(namespace, "orders", 2)

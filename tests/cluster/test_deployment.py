@@ -73,9 +73,7 @@ async def test_template_change_at_zero_replicas_keeps_zero(namespace: Namespace,
 
     await namespace.patch("QueueJob", "orders", {"spec": {"template": template}})
 
-    await namespace.until(
-        "Deployment", "orders", lambda body: image_of(body) == "localhost/pause:changed"
-    )
+    await namespace.until("Deployment", "orders", lambda body: image_of(body) == "localhost/pause:changed")
     await ready(namespace, "orders")
     assert steps(namespace, "orders") == [0]
 

@@ -1,4 +1,4 @@
-"""A Redis that is away, restarts, hangs or is spoilt: replicas are held, the condition says why, and it heals.
+"""A Redis that is away, restarts, hangs or is spoilt: replicas are held, the condition says why, it heals.
 
 Needs the cluster, redis-server, and Node with bullmq.
 """

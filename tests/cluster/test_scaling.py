@@ -132,7 +132,11 @@ async def test_replicas_set_by_hand_are_set_back(
 
 
 async def test_items_of_a_dead_worker_come_back(
-    namespace: Namespace, start_operator: StartOperator, connections: Connections, redis_server: RedisServer, bullmq_node: BullmqNode
+    namespace: Namespace,
+    start_operator: StartOperator,
+    connections: Connections,
+    redis_server: RedisServer,
+    bullmq_node: BullmqNode,
 ) -> None:
     connections.write("default", redis_server.endpoint)
     operator = await start_operator(STALLED_CHECK_SECONDS="1")

@@ -5,6 +5,7 @@ postgres.py).
 from __future__ import annotations
 
 import json
+import traceback
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -89,9 +90,12 @@ def test_rows_come_by_time_and_rows_of_one_moment_by_id(
 ) -> None:
     add_rows(
         {"prompt": "last", "created_at": NOON + MICROSECOND},
-        {"prompt": "first"},
-        {"prompt": "second"},
+        {"prompt": "second", "id": 20},
+        {"prompt": "first", "id": 10},
     )
+    with database.begin() as connection:  # the index would give this order by itself
+        connection.execute(text("ALTER TABLE corrections DROP CONSTRAINT corrections_pkey"))
+        connection.execute(text("DROP INDEX corrections_created_at_id_idx"))
     run(database, volume)
     assert [record["prompt"] for record in records(volume, "preference")] == ["first", "second", "last"]
 
@@ -168,6 +172,18 @@ def test_late_rows_give_a_new_manifest_and_the_old_files_stay_for_who_reads_them
     assert len(records(volume, "preference")) == 2
     changed = {name for name, content in before.items() if published(volume).get(name) != content}
     assert changed == {f"{DAY.key}/manifest.json"}
+
+
+def test_who_has_opened_a_manifest_reads_it_to_its_end(
+    database: Engine, volume: VolumeTarget, add_rows: AddRows
+) -> None:
+    add_rows({})
+    run(database, volume)
+    with (volume.root / DAY.key / "manifest.json").open() as opened:
+        add_rows({"prompt": "late"})
+        run(database, volume)
+        assert json.load(opened)["rows"]["read"] == 1
+    assert read_manifest(volume)["rows"]["read"] == 2
 
 
 def test_rows_that_arrive_meanwhile_wait_for_the_next_run(
@@ -267,8 +283,11 @@ def test_a_full_disk_is_said_in_a_sentence(
 
     add_rows({})
     volume = FullVolume(tmp_path)
-    with pytest.raises(TargetAwayError, match=r"^cannot write training data to .*: No space left on device$"):
+    with pytest.raises(
+        TargetAwayError, match=r"^cannot write training data to .*: No space left on device$"
+    ) as caught:
         run(database, volume)
+    assert "OSError" not in "".join(traceback.format_exception(caught.value))
     assert not (volume.root / DAY.key / "manifest.json").exists()
 
 

@@ -1,0 +1,134 @@
+"""An operator's reconciler in memory, and all around it: API server, Redis, connections, clock.
+
+Connections are real files, the clock is the test's, and what Redis shows is what the test says.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from bullherd.controllers.connections import Connections
+from bullherd.controllers.demand import DemandWatch
+from bullherd.controllers.queuejobs import QueueJobReconciler
+from bullherd.controllers.registry import JobKey, Registry
+from bullherd.controllers.server_watch import Reading
+from bullherd.controllers.statuses import StatusWriter
+from bullherd.core.redis_endpoint import RedisEndpoint
+from bullherd.core.snapshot import QueueKey
+from bullherd.kube.deployments import DEPLOYMENTS
+from bullherd.kube.queuejobs import QUEUEJOBS
+from bullherd.telemetry.metrics import OperatorMetrics
+from tests.unit.builders import NOW, body, snapshot
+from tests.unit.controllers.fake_kubernetes import FakeKubernetes
+
+KEY = ("shop", "emails")
+AWAY = "Redis at redis:6379/0 cannot be used: it is away."
+
+
+class Redis(DemandWatch):
+    """What the queues show; one that is followed shows ``readings[queue name]``."""
+
+    def __init__(self) -> None:
+        self.readings: dict[str, Reading] = {}
+        self.followed_by: dict[JobKey, tuple[RedisEndpoint, QueueKey]] = {}
+        self.asleep: dict[JobKey, bool] = {}
+
+    def follow(self, owner: JobKey, endpoint: RedisEndpoint, queue: QueueKey) -> None:
+        self.followed_by[owner] = endpoint, queue
+
+    def forget(self, owner: JobKey) -> None:
+        self.followed_by.pop(owner, None)
+
+    def set_asleep(self, owner: JobKey, asleep: bool) -> None:
+        self.asleep[owner] = asleep
+
+    def reading(self, owner: JobKey) -> Reading:
+        if owner not in self.followed_by:
+            return Reading()
+        return self.readings.get(self.followed_by[owner][1].name, Reading())
+
+    def shows(self, queue: str = "emails", **counts: Any) -> None:
+        self.readings[queue] = Reading(snapshot(**counts))
+
+    def is_away(self, queue: str = "emails") -> None:
+        self.readings[queue] = Reading(self.readings.get(queue, Reading()).snapshot, AWAY)
+
+
+class Cluster:
+    """An operator that reconciles when it is told to, and all around it."""
+
+    def __init__(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.now = NOW
+        monkeypatch.setattr("bullherd.controllers.queuejobs.time", SimpleNamespace(time=lambda: self.now))
+        self.folder = folder
+        self.api = FakeKubernetes()
+        self.redis = Redis()
+        self.restart()
+
+    def restart(self) -> None:
+        """A new leader: it knows only what stands in the cluster."""
+        self.woken: list[JobKey] = []
+        self.metrics = OperatorMetrics()
+        self.registry = Registry(self.woken.append)
+        self.connections = Connections(self.api, self.folder)
+        self.reconciler = QueueJobReconciler(
+            self.api,
+            self.registry,
+            self.connections,
+            self.redis,
+            StatusWriter(self.api, self.metrics),
+            self.metrics,
+            "bullherd-",
+        )
+        self.api.seen = self._watched
+        for known in self.api.all("queuejobs"):
+            self.registry.put_job(known)
+        for known in self.api.all("deployments"):
+            self.registry.put_deployment(known)
+
+    def _watched(self, plural: str, seen: dict[str, Any]) -> None:
+        if plural == "queuejobs":
+            self.registry.put_job(seen)
+        elif plural == "deployments" and "labels" in seen["metadata"]:
+            self.registry.put_deployment(seen)
+
+    async def connection(self, name: str = "default", host: str = "redis") -> None:
+        (self.folder / f"{name}.yaml").write_text(f"{{host: {host}, namespaces: ['*']}}")
+        await self.connections.reload()
+
+    def put(self, name: str = "emails", **changes: Any) -> None:
+        self.api.put(QUEUEJOBS, body(name, **changes))
+
+    async def turn(self, *keys: JobKey, after: float = 0.0) -> float | None:
+        """Reconcile each, ``after`` so many seconds; the last one's wish to be looked at again."""
+        self.now += after
+        wish: float | None = None
+        for key in keys or (KEY,):
+            wish = await self.reconciler.reconcile(key)
+        return wish
+
+    def replicas(self, name: str = "emails") -> int:
+        replicas: int = self.api.look(DEPLOYMENTS, "shop", name)["spec"]["replicas"]
+        return replicas
+
+    def has_deployment(self, name: str = "emails") -> bool:
+        return any(d["metadata"]["name"] == name for d in self.api.all("deployments"))
+
+    def ready(self, name: str = "emails") -> tuple[str, str]:
+        conditions = self.api.look(QUEUEJOBS, "shop", name)["status"]["conditions"]
+        (ready,) = (c for c in conditions if c["type"] == "Ready")
+        return ready["status"], ready["reason"]
+
+    def managers(self) -> list[str]:
+        fields = self.api.look(DEPLOYMENTS, *KEY)["metadata"]["managedFields"]
+        return [field["manager"] for field in fields]
+
+    def events(self) -> list[str]:
+        return [event["reason"] for event in self.api.all("events")]
+
+    def applies(self) -> int:
+        return self.api.count("APPLY", "deployments")

@@ -41,7 +41,11 @@ def redis_only(images: Mapping[str, str], release: Release) -> dict[str, Any]:
 
 @pytest.fixture
 def whole(
-    images: Mapping[str, str], crds: None, release: Release, redis_only: dict[str, Any]
+    images: Mapping[str, str],
+    crds: None,
+    no_other_operator: None,
+    release: Release,
+    redis_only: dict[str, Any],
 ) -> dict[str, Any]:
     """Values for everything as it is by default, but for QueueJobs of the release's namespace only."""
     own = {

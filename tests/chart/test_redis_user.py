@@ -29,10 +29,10 @@ def rules() -> list[str]:
 
 
 @pytest.fixture
-def admin(start_redis: StartRedis) -> tuple[RedisServer, redis.Redis]:
+def admin(start_redis: StartRedis) -> tuple[RedisServer, Any]:
     """A Redis that knows the page's user, and somebody who may read its ACL LOG."""
     server = start_redis(username="bullherd", password="change-me", options=ADMIN)
-    client = redis.Redis(port=server.port, username="admin", password="admin", decode_responses=True)
+    client: Any = redis.Redis(port=server.port, username="admin", password="admin", decode_responses=True)
     version = tuple(int(part) for part in client.info()["redis_version"].split(".")[:2])
     words = [word for word in rules() if version >= (7, 2) or word != "+client|setinfo"]
     client.execute_command("ACL", "SETUSER", "bullherd", "reset", *words)

@@ -150,6 +150,16 @@ async def test_the_daily_aggregation(
     )
 
 
+async def test_an_item_that_waited_for_two_days_means_the_day_before_it_was_added(
+    queue: NodeQueue, start: Callable[..., Any]
+) -> None:
+    added = datetime.now(UTC) - timedelta(days=2)
+    item_id = await queue.add("daily-aggregation", {"type": "daily"}, timestamp=int(added.timestamp() * 1000))
+    await start()
+    result = await queue.wait_until_finished(item_id, limit=30)
+    assert datetime.fromisoformat(result["startDate"]) == previous_day(added, ZoneInfo("UTC")).start
+
+
 async def test_data_that_makes_no_sense_fails_at_once_and_names_the_field(
     queue: NodeQueue, start: Callable[..., Any]
 ) -> None:

@@ -8,15 +8,15 @@ from datetime import UTC, datetime
 SCHEDULED = re.compile(r"repeat:.+:(\d{1,14})", re.DOTALL)
 
 
-def as_of(item_id: str, now: datetime) -> datetime:
-    """When the item was due, if a scheduler of BullMQ added it, else now.
+def as_of(item_id: str, due: datetime | None, now: datetime) -> datetime:
+    """When the item was due. So an item of one o'clock that could only be worked the day after (the database
+    was away, the cluster was full) still means the day before its own, and so does each of its attempts.
 
-    BullMQ writes the due time into the ids of such items, `repeat:<scheduler>:<milliseconds>`. So an item of
-    one o'clock that could only be worked the day after (the database was away, the cluster was full) still
-    means the day before its own. One that was promoted before its time counts from now: the day before its
-    due time may not be over.
+    For items of its schedulers BullMQ writes the time into the id, `repeat:<scheduler>:<milliseconds>`; their
+    creation and delay add up to it only roughly, which at midnight would be another day. One promoted
+    before its time counts from now: the day before its due time may not be over.
     """
     scheduled = SCHEDULED.fullmatch(item_id)
-    if scheduled is None:
-        return now
-    return min(now, datetime.fromtimestamp(int(scheduled[1]) / 1000, UTC))
+    if scheduled is not None:
+        due = datetime.fromtimestamp(int(scheduled[1]) / 1000, UTC)
+    return now if due is None else min(now, due)

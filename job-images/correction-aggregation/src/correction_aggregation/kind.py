@@ -27,7 +27,7 @@ target = open_target(target_settings().training_data_url)
 @job("correction-aggregation", data=AggregationRequest, result=AggregationResult, timeout=TIMEOUT_S)
 def aggregate_corrections(data: AggregationRequest, context: PlainJobContext) -> AggregationResult:
     now = datetime.now(UTC)
-    time_range = data.time_range(as_of(context.id, now))
+    time_range = data.time_range(as_of(context.id, context.due, now))
     context.log(f"aggregating corrections from {iso_utc(time_range.start)} to {iso_utc(time_range.end)}")
     if time_range.end > now:
         context.log("the range is not over yet: corrections that arrive later need another run")

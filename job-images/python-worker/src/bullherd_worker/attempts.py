@@ -111,6 +111,7 @@ class Attempts:
             "queue": self._queue,
             "attempt": item.attempts_made + 1,
             "reporter": self._reporter,
+            "due": item.due,
             "keep_logs": item.options.keep_logs,
         }
         if self._kind.plain:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable
+from datetime import datetime
 from typing import Any, Protocol
 
 import pydantic_core
@@ -26,7 +27,7 @@ class Reporter(Protocol):
 class _Context:
     """What both kinds share: who the item is, and whether to go on."""
 
-    __slots__ = ("_cancelled", "_keep_logs", "_raw_id", "_reporter", "attempt", "id", "name", "queue")
+    __slots__ = ("_cancelled", "_keep_logs", "_raw_id", "_reporter", "attempt", "due", "id", "name", "queue")
 
     def __init__(
         self,
@@ -37,6 +38,7 @@ class _Context:
         queue: str,
         attempt: int,
         reporter: Reporter,
+        due: datetime | None = None,
         keep_logs: int | None = None,
     ) -> None:
         self._raw_id = raw_id
@@ -50,6 +52,8 @@ class _Context:
         self.queue = queue
         #: Which attempt this is, from 1.
         self.attempt = attempt
+        #: When it was meant to run, the same for every attempt; None if Redis does not say.
+        self.due = due
 
     @property
     def cancelled(self) -> bool:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any
 
@@ -43,22 +44,26 @@ class Item:
     deferred_failure: str | None
     #: The job scheduler that made this item and must be advanced before it runs.
     scheduler_id: bytes | None
+    #: When it was meant to run: its creation and its own delay. None if Redis does not say.
+    due: datetime | None
 
 
 def parse_item(raw_id: bytes, fields: Sequence[bytes]) -> Item:
     """The item from what HGETALL returned inside a script."""
     values = dict(zip(fields[::2], fields[1::2], strict=False))
     deferred = values.get(b"defa")
+    options = parse_options(values.get(b"opts", b"{}"))
     return Item(
         raw_id=raw_id,
         id=raw_id.decode(errors="replace"),
         name=values.get(b"name", b"").decode(errors="replace"),
         data=values.get(b"data", b"{}"),
-        options=parse_options(values.get(b"opts", b"{}")),
+        options=options,
         attempts_made=_integer(values.get(b"atm") or values.get(b"attemptsMade")),
         stacktrace=values.get(b"stacktrace", b"[]"),
         deferred_failure=None if deferred is None else deferred.decode(errors="replace"),
         scheduler_id=values.get(b"rjk") or None,
+        due=_due(_integer(values.get(b"timestamp")), _number(options.raw.get("delay"))),
     )
 
 
@@ -103,6 +108,13 @@ def keep_jobs(remove: Any) -> dict[str, Any]:
     if isinstance(remove, bool) or not isinstance(remove, int | float):
         return {"count": 0 if remove else -1}
     return {"count": int(remove)}
+
+
+def _due(created_ms: int, delay_ms: float) -> datetime | None:
+    try:
+        return datetime.fromtimestamp((created_ms + delay_ms) / 1000, UTC) if created_ms > 0 else None
+    except (OverflowError, ValueError, OSError):
+        return None
 
 
 def _integer(raw: bytes | None) -> int:

@@ -15,6 +15,7 @@ from dev.demo.report import print_report
 from dev.demo.steps import TRAINING_FILE
 from dev.demo.steps import steps as demo_steps
 from dev.errors import DevError
+from dev.images import store
 from dev.images.table import TABLE
 from dev.lock import held
 from dev.packages import NPM_PROJECTS
@@ -49,7 +50,7 @@ def reach(
 ) -> None:
     """Carry out the steps that lead to the goals; `more` are steps beyond those of every command."""
     cluster = open_cluster(checkout, kind_to_use(checkout))
-    with held(checkout, print), open_screen() as screen:
+    with held(checkout, print), store.in_use(), open_screen() as screen:
         steps = [*plan.steps(checkout, cluster, images), *more]
         carry_out(needed_for(goals, steps), screen, checkout.logs)
 
@@ -57,9 +58,12 @@ def reach(
 def _cluster_up(checkout: Checkout, _: argparse.Namespace) -> None:
     begin = time.monotonic()
     reach(checkout, [plan.CLUSTER])
-    print(
-        f"the cluster is up ({duration(time.monotonic() - begin)}): export KUBECONFIG={checkout.kubeconfig}"
-    )
+    print(f"the cluster is up ({duration(time.monotonic() - begin)})\n{_how_to_use(checkout)}")
+
+
+def _how_to_use(checkout: Checkout) -> str:
+    path = "" if shutil.which("kubectl") else f" PATH={checkout.bin}:$PATH"
+    return f"  export KUBECONFIG={checkout.kubeconfig}{path}"
 
 
 def _cluster_down(checkout: Checkout, _: argparse.Namespace) -> None:
@@ -78,7 +82,7 @@ def _cluster_status(checkout: Checkout, _: argparse.Namespace) -> int:
         print("no cluster; `make cluster` makes one")
         return 1
     problem = open_cluster(checkout, kind).problem()
-    print(f"{kind} cluster: {problem or 'works'}\nexport KUBECONFIG={checkout.kubeconfig}")
+    print(f"{kind} cluster: {problem or 'works'}\n{_how_to_use(checkout)}")
     return 1 if problem else 0
 
 

@@ -6,7 +6,7 @@ go kube, go coredns ┘      go helm      python      npm FOLDER
 """
 
 from dev import debian, packages, programs
-from dev.clusters.choice import Cluster, record
+from dev.clusters.choice import Cluster, record, recorded
 from dev.errors import DevError
 from dev.images.buildah import Buildah
 from dev.images.publish import Publication
@@ -94,8 +94,14 @@ def _npm_step(checkout: Checkout, folder: str) -> Step:
 
 
 def _cluster(checkout: Checkout, cluster: Cluster, report: Report) -> str:
+    was_there = recorded(checkout) is not None
     record(checkout, cluster.kind)
-    said = cluster.up(report)
+    try:
+        said = cluster.up(report)
+    except BaseException:
+        if not was_there:  # what failed to start has cleaned up after itself, and decides nothing any more
+            checkout.record.unlink()
+        raise
     if problem := cluster.problem():
         raise DevError(
             "the cluster came up but does not work", why=problem, todo="make down, then make cluster"

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -88,3 +89,15 @@ def write_private(path: Path, text: str) -> None:
     path.unlink(missing_ok=True)
     path.touch(mode=0o600)
     path.write_text(text)
+
+
+def use_installed(program: str, checkout: Checkout, *, todo: str) -> None:
+    """Let `.cluster/bin` name a program of the user's, where the local node has one that was built."""
+    found = shutil.which(program)
+    if found is None:
+        raise DevError(f"{program} is not installed", todo=todo)
+    checkout.bin.mkdir(parents=True, exist_ok=True)
+    link = checkout.bin / program
+    if Path(found) != link:
+        link.unlink(missing_ok=True)
+        link.symlink_to(found)

@@ -4,7 +4,7 @@ import os
 import shutil
 import subprocess
 
-from dev.clusters.choice import write_private
+from dev.clusters.choice import use_installed, write_private
 from dev.errors import DevError
 from dev.images import context
 from dev.images.table import Image
@@ -22,8 +22,7 @@ class Current:
         self._checkout = checkout
 
     def up(self, report: Report) -> str:
-        if shutil.which("kubectl") is None:
-            raise DevError("kubectl is not installed", todo="install it and point KUBECONFIG at your cluster")
+        use_installed("kubectl", self._checkout, todo="install it and point KUBECONFIG at your cluster")
         config = output(["kubectl", "config", "view", "--raw", "--minify", "--flatten"])
         write_private(self._checkout.kubeconfig, config)
         if problem := self.problem():

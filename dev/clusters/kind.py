@@ -1,8 +1,6 @@
 """Kubernetes in Docker: a kind cluster named after the checkout, images built by Docker."""
 
-import shutil
-
-from dev.clusters.choice import write_private
+from dev.clusters.choice import use_installed, write_private
 from dev.errors import DevError
 from dev.images import context
 from dev.images.table import Image
@@ -25,11 +23,8 @@ class Kind:
             ("kind", "go install sigs.k8s.io/kind@v0.30.0"),
             ("kubectl", "see the Kubernetes documentation, Install Tools"),
         ):
-            if shutil.which(program) is None:
-                raise DevError(
-                    f"Docker runs, but {program} is not installed",
-                    todo=f"get it ({how}), or set BULLHERD_CLUSTER=local for the local node",
-                )
+            todo = f"get it ({how}), or set BULLHERD_CLUSTER=local for the local node"
+            use_installed(program, self._checkout, todo=todo)
         if self._name in output(["kind", "get", "clusters"]).split():
             write_private(
                 self._checkout.kubeconfig, output(["kind", "get", "kubeconfig", "--name", self._name])

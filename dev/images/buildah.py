@@ -6,8 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from dev.images import base, host
-from dev.paths import cache
+from dev.images import base, host, store
 from dev.process import output
 from dev.steps import Report
 
@@ -23,7 +22,8 @@ class Buildah:
 
     def has(self, reference: str) -> bool:
         return (
-            reference in output([*_command(), "images", "--format", "{{.Name}}:{{.Tag}}"], limit=120).split()
+            reference
+            in output([*store.command(), "images", "--format", "{{.Name}}:{{.Tag}}"], limit=120).split()
         )
 
     def make_base(self) -> bool:
@@ -58,20 +58,8 @@ class Buildah:
         )  # fmt: skip
 
     def _run(self, *words: str) -> None:
-        self.report.run([*_command(), *words], limit=LIMIT, on_line=self._show)
+        self.report.run([*store.command(), *words], limit=LIMIT, on_line=self._show)
 
     def _show(self, line: str) -> None:
         if step := STEP.match(line):
             self.report.progress(int(step[1]) - 1, int(step[2]), step[3][:60])
-
-
-def _command() -> list[str]:
-    store = cache() / "images"
-    return [
-        "buildah",
-        "--root",
-        str(store / "store"),
-        "--runroot",
-        str(store / "run"),
-        "--storage-driver=overlay",
-    ]

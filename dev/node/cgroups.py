@@ -37,7 +37,14 @@ def _delegate(group: Path) -> None:
     have = (group / "cgroup.controllers").read_text().split()
     for controller in WANTED_V2:
         if controller in have:
-            (group / "cgroup.subtree_control").write_text(f"+{controller}")
+            try:
+                (group / "cgroup.subtree_control").write_text(f"+{controller}")
+            except OSError as error:
+                raise DevError(
+                    f"the control group {group} does not hand {controller} down",
+                    why=f"{error}; only a group without processes of its own may",
+                    todo="run this on the machine itself rather than in a container",
+                ) from error
 
 
 def remove(layout: Layout, *, limit: float) -> None:

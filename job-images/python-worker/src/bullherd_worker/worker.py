@@ -149,7 +149,8 @@ class Worker:
             broken = [part for part in ended if part is not asked and not self._drain_asked.is_set()]
             for part in broken:
                 self._log.error("worker_broken", part=part.get_name(), exc_info=part.exception())
-            self.drain()
+            if broken:
+                self.drain()  # asked for already it would hurry, and give back what may still finish
             markers.cancel()
             await asyncio.wait({markers})
             await self._finish()

@@ -95,7 +95,7 @@ class QueueJobReconciler:
             self._forget(key)
             return None
         if isinstance(known.job, InvalidQueueJob):
-            self._registry.claim(key, None)
+            # Its claim stays, as its pods do: a younger QueueJob must not start workers beside them.
             self._demand.forget(key)
             await self._statuses.report_invalid(key, known.uid, known.generation, known.job, time.time())
             return None

@@ -59,6 +59,12 @@ class Observed:
     refresh: bool = False
     scale_in: ScaleIn | None = None
 
+    @property
+    def workers(self) -> DeploymentState | None:
+        """The Deployment, if it is this QueueJob's own and not a stranger's of the same name."""
+        live = self.deployment
+        return live if live is not None and live.owner_uid == self.job.metadata.uid else None
+
 
 @dataclass(frozen=True, slots=True)
 class Plan:
@@ -184,7 +190,7 @@ def _redis_reachable(observed: Observed) -> Finding:
 
 
 def _hold(observed: Observed, reason: str, message: str, requeue_after: float | None = None) -> Plan:
-    current = observed.deployment.replicas if observed.deployment else 0
+    current = observed.workers.replicas if observed.workers else 0
     return Plan(
         findings=(
             Finding(READY, ConditionStatus.FALSE, reason, message),
@@ -208,10 +214,8 @@ def _yield_queue(observed: Observed, rival: QueueClaim) -> Plan:
         f"the older QueueJob {rival.namespace}/{rival.name}. Delete one of the two, or name another queue."
     )
     held = _hold(observed, "QueueTaken", message)
-    live = observed.deployment
-    ours = live is not None and live.owner_uid == observed.job.metadata.uid
     return Plan(
         findings=held.findings,
         reason=f"0: {message}",
-        replicas=0 if ours and live is not None and live.replicas else None,
+        replicas=0 if observed.workers and observed.workers.replicas else None,
     )

@@ -18,7 +18,7 @@ def status_of(
     observed: Observed, plan: Plan, conditions: tuple[Condition, ...], last_scale_at: datetime | None
 ) -> QueueJobStatus:
     """The whole status. A field that is None is not known now, and is removed where it stood."""
-    live, snapshot = observed.deployment, observed.snapshot
+    live, snapshot = observed.workers, observed.snapshot
     age = snapshot.oldest_item_age if snapshot else None
     return QueueJobStatus(
         observed_generation=observed.job.metadata.generation,

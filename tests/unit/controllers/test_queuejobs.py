@@ -110,7 +110,7 @@ async def test_redis_that_goes_away_holds_the_replicas_and_is_told(cluster: Clus
     assert cluster.ready() == ("True", "Scaling")
 
 
-async def test_one_that_does_not_parse_keeps_its_workers_and_loses_its_claim(cluster: Cluster) -> None:
+async def test_one_that_does_not_parse_keeps_its_workers_and_its_claim(cluster: Cluster) -> None:
     cluster.put()
     cluster.redis.shows(waiting=4)
     await cluster.turn()
@@ -119,6 +119,9 @@ async def test_one_that_does_not_parse_keeps_its_workers_and_loses_its_claim(clu
     assert cluster.ready() == ("False", "Invalid")
     assert cluster.replicas() == 4
     assert KEY not in cluster.redis.followed_by
+    cluster.put("young", created="2026-11-01T00:00:00Z", uid="uid-young", queue="emails")
+    await cluster.turn(("shop", "young"))
+    assert cluster.ready("young") == ("False", "QueueTaken")
 
 
 async def test_one_that_is_gone_leaves_nothing_behind(cluster: Cluster) -> None:

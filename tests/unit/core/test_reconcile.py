@@ -184,10 +184,12 @@ DEPLOYMENTS = [
     Row(
         "nobody's Deployment of our name is left alone",
         observed(deployment=deployment(MINE, 3, owner_uid=None, fingerprint=None)),
+        desired=0,
     ),
     Row(
         "the Deployment of a QueueJob of our name that was deleted is left alone",
         observed(deployment=deployment(MINE, 3, owner_uid="uid-0"), snapshot=snapshot(waiting=9)),
+        desired=0,
     ),
 ]
 

@@ -91,3 +91,19 @@ async def stubborn(data: dict[str, float], context: JobContext) -> str:
         except asyncio.CancelledError:
             await context.log("cancelled, goes on")
     return "went on"
+
+
+@job("exits")
+async def exits(data: dict[str, Any], context: JobContext) -> None:
+    """Ends as no handler should."""
+    if data["how"] == "exit":
+        raise SystemExit(3)
+    raise asyncio.CancelledError("from inside")
+
+
+@job("blocks")
+async def blocks(data: dict[str, float], context: JobContext) -> str:
+    """Blocks the whole event loop, as no handler should."""
+    await context.log("begin")
+    time.sleep(data["seconds"])  # noqa: ASYNC251 # the point
+    return "blocked"

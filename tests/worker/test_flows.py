@@ -23,7 +23,9 @@ async def test_a_parent_runs_after_its_children(bullmq_node: BullmqNode, start_w
     await start_worker("children", kind="fail")
     await start_worker("parents", kind="fail")
     queue = bullmq_node.queue("parents")
-    parent = await queue.call("addFlow", flow({"data": {"times": 0}}, {"data": {"times": 1}, "opts": {"attempts": 2}}))
+    parent = await queue.call(
+        "addFlow", flow({"data": {"times": 0}}, {"data": {"times": 1}, "opts": {"attempts": 2}})
+    )
     await in_state(queue, parent, "completed")
     values = await queue.on_item(parent, "getChildrenValues")
     assert sorted(values.values()) == ["done at attempt 1", "done at attempt 2"]

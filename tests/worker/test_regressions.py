@@ -108,7 +108,9 @@ async def test_a_part_that_breaks_ends_the_process_loudly(
     start_worker: StartWorker, redis_server: RedisServer
 ) -> None:
     """The official worker's tasks die unseen. Here the process ends, and Kubernetes starts another."""
-    worker = await start_worker("q", kind="noop", modules=("tests.worker.kinds", "tests.worker.breaks_the_fetch_loop"))
+    worker = await start_worker(
+        "q", kind="noop", modules=("tests.worker.kinds", "tests.worker.breaks_the_fetch_loop")
+    )
     assert await worker.ended() == 1
     (event,) = worker.named("worker_broken")
     assert event["part"] == "fetch loop"

@@ -45,7 +45,9 @@ async def test_a_pattern_ends_at_its_end_date(bullmq_node: BullmqNode, start_wor
     queue = bullmq_node.queue("q")
     worker = await start_worker("q", kind="say")
     end = int(time.time() * 1000) + 2500
-    await queue.call("upsertJobScheduler", "short", {"pattern": "*/1 * * * * *", "endDate": end}, {"name": "tick"})
+    await queue.call(
+        "upsertJobScheduler", "short", {"pattern": "*/1 * * * * *", "endDate": end}, {"name": "tick"}
+    )
     await until(lambda: _nothing_left(queue), limit=6)
     await worker.event("worker_job_completed", 2)
     assert all(int(item.id.rsplit(":", 1)[1]) <= end for item in await queue.items("completed"))

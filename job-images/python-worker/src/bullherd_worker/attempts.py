@@ -62,7 +62,7 @@ class Attempts:
         self._log = log
         self._events = AttemptLog(kind.event, log)
         self._on_change = on_change
-        self._reporter = PatientReporter(scripts, link)
+        self._reporter = PatientReporter(scripts, link, log)
         self.threads = Threads(lambda: on_change(NOTHING))
         self.running: set[Running] = set()
         #: False once the worker drains: reports claim nothing more.

@@ -46,10 +46,9 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
         _refuse(f"The environment is not complete: {describe_settings(error)}")
     logs.configure(settings.worker.log_format, settings.worker.log_level)
     kind = _load(modules, settings)
-    code = asyncio.run(_run(settings, kind))
+    # Not asyncio.run, and not the interpreter's own end: both wait for handlers that ignore their cancellation.
+    code = asyncio.new_event_loop().run_until_complete(_run(settings, kind))
     sys.stdout.flush()
-    # Threads that nobody waits for, and handlers that ignored their cancellation, must not hold up the pod's
-    # end.
     os._exit(code)
 
 

@@ -70,5 +70,7 @@ async def _in_thread(
         await asyncio.wait({running}, timeout=grace_seconds)
         raise _too_long(kind)
     finally:
-        if not running.cancel() and not running.cancelled():
-            running.exception()  # it ended late; nobody else looks at it
+        if running.done():
+            running.exception()  # it may have ended late; nobody else looks at it
+        else:
+            threads.leave_behind(running)

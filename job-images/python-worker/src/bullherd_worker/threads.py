@@ -24,8 +24,13 @@ class Threads:
         self._on_end = on_end
         self.left_behind = 0
 
+    def leave_behind(self, result: asyncio.Future[Any]) -> None:
+        """Wait no longer for this thread's result."""
+        if result.cancel():
+            self.left_behind += 1
+
     def start(self, function: Callable[[], Any]) -> asyncio.Future[Any]:
-        """Run ``function`` in a thread of its own; cancelling the future leaves the thread behind."""
+        """Run ``function`` in a thread of its own. The future must be waited for or left behind."""
         loop = asyncio.get_running_loop()
         result: asyncio.Future[Any] = loop.create_future()
         context = contextvars.copy_context()
@@ -52,10 +57,5 @@ class Threads:
             with contextlib.suppress(RuntimeError):  # the loop has ended, and nobody waits any more
                 loop.call_soon_threadsafe(settle, value, problem)
 
-        def count(future: asyncio.Future[Any]) -> None:
-            if future.cancelled():
-                self.left_behind += 1
-
-        result.add_done_callback(count)
         threading.Thread(target=run, name="handler", daemon=True).start()
         return result

@@ -1,0 +1,77 @@
+"""What a measurement needs: a namespace of its own in the cluster of `make cluster`, a Redis, the web app's
+bullmq, and the real operator as a process.
+
+The same pieces as in the tests (tests/fixtures), put together without pytest.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import tempfile
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from dev.paths import this_checkout
+from tests.fixtures.kubernetes import Namespace, apply_crds, kubectl, open_namespace
+from tests.fixtures.node import BullmqNode
+from tests.fixtures.operator import Connections, Operator, Operators, no_operator_that_watches_all
+from tests.fixtures.redis import RedisServer
+
+
+@dataclass(frozen=True)
+class Stage:
+    """All of it; ``operator`` leads, and its connection "default" is ``redis``."""
+
+    namespace: Namespace
+    redis: RedisServer
+    node: BullmqNode
+    operators: Operators
+    operator: Operator
+
+    @property
+    def kubernetes_version(self) -> str:
+        """The API server's."""
+        told = json.loads(kubectl(this_checkout().kubeconfig, "version", "-o", "json"))
+        return str(told["serverVersion"]["gitVersion"])
+
+    async def scale(self, name: str, replicas: int) -> None:
+        """Set a Deployment's replicas by one server-side apply, as the operator does."""
+        body = {"apiVersion": "apps/v1", "kind": "Deployment", "spec": {"replicas": replicas}}
+        body["metadata"] = {"name": name, "namespace": self.namespace.name}
+        path = f"/apis/apps/v1/namespaces/{self.namespace.name}/deployments/{name}"
+        apply = "application/apply-patch+yaml"
+        await self.namespace.api.request("PATCH", path, body, apply, fieldManager="bench", force="true")
+
+    def pods_of(self, deployment: str) -> list[str]:
+        """The names of its pods, as far as the watch has told."""
+        names = [pod["metadata"]["name"] for pod in self.namespace.all("Pod")]
+        return [name for name in names if name.startswith(f"{deployment}-")]
+
+
+@asynccontextmanager
+async def stage() -> AsyncIterator[Stage]:
+    """Set it up, and take it down at the end."""
+    checkout = this_checkout()
+    if not checkout.kubeconfig.exists():
+        sys.exit("There is no cluster: `make cluster` first.")
+    os.environ["PATH"] = f"{checkout.bin}{os.pathsep}{os.environ['PATH']}"
+    apply_crds(checkout.kubeconfig)
+    async with AsyncExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="bullherd-bench-")))
+        stack.enter_context(no_operator_that_watches_all(checkout.kubeconfig))
+        redis = RedisServer(folder)
+        redis.start()
+        stack.push_async_callback(redis.close)
+        node = BullmqNode("v6", redis.environment)
+        await node.start()
+        stack.push_async_callback(node.close)
+        namespace = await stack.enter_async_context(open_namespace(checkout.kubeconfig, "bullherd-bench"))
+        connections = Connections(folder / "connections")
+        connections.write("default", redis.endpoint)
+        operators = Operators(checkout.kubeconfig, namespace, connections, folder)
+        stack.push_async_callback(operators.close)
+        yield Stage(namespace, redis, node, operators, await operators.start())

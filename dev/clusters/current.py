@@ -57,12 +57,12 @@ class Current:
         reference = references[image.name]
         if _in_registry(reference):
             return f"found {reference}"
-        arguments = " ".join(
-            f"--build-arg {argument}={references[name]}" for argument, name in image.on.items()
+        arguments = "".join(
+            f"--build-arg {argument}={references[name]} " for argument, name in image.on.items()
         )
         raise DevError(
             f"the registry has no {reference}",
-            todo=f"docker build {arguments} -t {reference} -f {image.dockerfile} .\n"
+            todo=f"docker build {arguments}-t {reference} -f {image.dockerfile} .\n"
             f"    docker push {reference}",
         )
 

@@ -16,7 +16,6 @@ from typing import Any
 
 import kopf
 import structlog
-from kopf._core.engines.peering import Identity
 
 from bullherd import __version__
 from bullherd.controllers.connections import Connections
@@ -144,8 +143,8 @@ async def _run_kopf(settings: OperatorSettings, registry: Registry, stopping: as
     tasks = await kopf.spawn_tasks(
         registry=kopf_registry,
         settings=kopf_settings(watch_all=not settings.watch_namespaces),
-        # Unused without peering, but Kopf would ask for the user's name, which a container's uid need not have.
-        identity=Identity(settings.pod_name),
+        # Unused without peering, but Kopf would ask for the name of a user that a container need not have.
+        identity=settings.pod_name,  # type: ignore[arg-type]  # Kopf's own type is private
         standalone=True,
         clusterwide=not settings.watch_namespaces,
         namespaces=settings.watch_namespaces,

@@ -50,9 +50,11 @@ format: $(VENV)/started ## Bring the code into its style
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-crds: $(VENV)/started ## Write crds/ from the models
+crds: $(VENV)/started ## Write crds/, the chart's copy and the reference page from the models
 	$(DEV) install python
-	$(BIN)/bullherd crds
+	$(BIN)/bullherd crds crds
+	$(BIN)/bullherd crds charts/bullherd/files/crds
+	$(BIN)/bullherd reference docs/reference
 
 bench: $(VENV)/started ## Measure speed and print tables
 	$(DEV) install all

@@ -1,9 +1,10 @@
 """How many no-op items a second a worker works off: ours, the official Python Worker, and Node's.
 
-Run it from the project's root: ``python -m bench.worker_throughput``. Every worker is a process of its own on a
-private redis-server, one after the other, several rounds; the table shows each one's best round and its
-ratio to the official Python Worker. Each starts on a paused queue, which is then filled and resumed; time runs
-from the first item that is claimed to the last that is done. Needs redis-server, Node 20 and the npm packages of tests/node/v6.
+Run it from the project's root: ``python -m bench.worker_throughput``. Every worker is a process of its own on
+a private redis-server, one after the other, several rounds; the table shows each one's best round and its
+ratio to the official Python Worker. Each starts on a paused queue, which is then filled and resumed; time
+runs from the first item that is claimed to the last that is done. Needs redis-server, Node 20 and the npm
+packages of tests/node/v6.
 """
 
 from __future__ import annotations

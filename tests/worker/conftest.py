@@ -2,10 +2,10 @@
 
 How to use it::
 
-    async def test_something(bullmq_node: BullmqNode, start_worker: StartWorker) -> None:
-        worker = await start_worker("orders", kind="say", concurrency=5)   # job kinds are in tests/worker/kinds.py
-        await worker.event("worker_job_completed", count=3)                # its log lines, as dictionaries
-        await worker.terminate()                                           # SIGTERM, wait; or worker.kill()
+async def test_something(bullmq_node: BullmqNode, start_worker: StartWorker) -> None: worker = await
+start_worker("orders", kind="say", concurrency=5)   # job kinds are in tests/worker/kinds.py await
+worker.event("worker_job_completed", count=3)                # its log lines, as dictionaries await
+worker.terminate()                                           # SIGTERM, wait; or worker.kill()
 
 Needs the Debian package redis-server; tests with ``bullmq_node`` need Node 20 too.
 """
@@ -13,6 +13,7 @@ Needs the Debian package redis-server; tests with ``bullmq_node`` need Node 20 t
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import os
 import signal
@@ -51,12 +52,10 @@ class WorkerProcess:
             return [one for one in self.events if one.get("event") == name]
 
         async with self._news:
-            try:
+            with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(
                     self._news.wait_for(lambda: len(matching()) >= count or self._reader.done()), limit
                 )
-            except TimeoutError:
-                pass
             found = matching()
             assert len(found) >= count, (
                 f"{len(found)} of {count} {name!r} after {limit} s; log:\n" + "\n".join(self.raw)
@@ -129,7 +128,9 @@ class StartWorker(Protocol):
 
 @pytest_asyncio.fixture
 async def start_worker(redis_server: RedisServer) -> AsyncIterator[StartWorker]:
-    """Starts workers on the test's ``redis_server``; ``settings`` are environment variables, lower case allowed."""
+    """Starts workers on the test's ``redis_server``; ``settings`` are environment variables, lower case
+    allowed.
+    """
     running: list[WorkerProcess] = []
 
     async def start(

@@ -1,4 +1,5 @@
-"""Workers that die, freeze or lose their locks: every item is worked, and no result is taken from who lost it.
+"""Workers that die, freeze or lose their locks: every item is worked, and no result is taken from who lost
+it.
 
 Needs redis-server and Node 20.
 """

@@ -1,4 +1,6 @@
-"""The next time of a cron pattern, across changes of the clock. Most needs nothing; one test asks Node's cron-parser."""
+"""The next time of a cron pattern, across changes of the clock. Most needs nothing; one test asks Node's
+cron-parser.
+"""
 
 from __future__ import annotations
 
@@ -35,55 +37,93 @@ def times(pattern: str, zone: str, after: str, count: int) -> list[str]:
     [
         # The official Python Worker fires these twice in spring, the first time an hour early.
         pytest.param(
-            "0 0 * * *", "Europe/Prague", "2026-03-28T12:00", ["03-28 23:00", "03-29 22:00", "03-30 22:00"],
+            "0 0 * * *",
+            "Europe/Prague",
+            "2026-03-28T12:00",
+            ["03-28 23:00", "03-29 22:00", "03-30 22:00"],
             id="midnight stays midnight in spring",
         ),
         pytest.param(
-            "0 9 * * 1-5", "Europe/Prague", "2026-03-27T12:00", ["03-30 07:00", "03-31 07:00"],
+            "0 9 * * 1-5",
+            "Europe/Prague",
+            "2026-03-27T12:00",
+            ["03-30 07:00", "03-31 07:00"],
             id="nine on workdays stays nine in spring",
         ),
         # … this one an hour late in autumn …
         pytest.param(
-            "30 2 * * *", "Europe/Prague", "2026-10-24T12:00", ["10-25 00:30", "10-26 01:30"],
+            "30 2 * * *",
+            "Europe/Prague",
+            "2026-10-24T12:00",
+            ["10-25 00:30", "10-26 01:30"],
             id="a time that the clock shows twice happens the first time",
         ),
         # … and drops an hour of these.
         pytest.param(
-            "0 * * * *", "Europe/Prague", "2026-10-24T23:30", ["10-25 00:00", "10-25 01:00", "10-25 02:00"],
+            "0 * * * *",
+            "Europe/Prague",
+            "2026-10-24T23:30",
+            ["10-25 00:00", "10-25 01:00", "10-25 02:00"],
             id="every hour is every hour in autumn",
         ),
         pytest.param(
-            "*/30 * * * *", "Europe/Prague", "2026-10-25T00:10", ["10-25 00:30", "10-25 01:00", "10-25 01:30"],
+            "*/30 * * * *",
+            "Europe/Prague",
+            "2026-10-25T00:10",
+            ["10-25 00:30", "10-25 01:00", "10-25 01:30"],
             id="every half hour too",
         ),
         pytest.param(
-            "0 * * * *", "Europe/Prague", "2026-03-29T00:30", ["03-29 01:00", "03-29 02:00"],
+            "0 * * * *",
+            "Europe/Prague",
+            "2026-03-29T00:30",
+            ["03-29 01:00", "03-29 02:00"],
             id="every hour is every hour in spring",
         ),
         pytest.param(
-            "30 2 * * *", "Europe/Prague", "2026-03-28T12:00", ["03-29 01:30", "03-30 00:30"],
+            "30 2 * * *",
+            "Europe/Prague",
+            "2026-03-28T12:00",
+            ["03-29 01:30", "03-30 00:30"],
             id="a time that the clock skips happens as much later",
         ),
         pytest.param(
-            "50,10 2,3 * * *", "Europe/Prague", "2026-03-29T00:30", ["03-29 01:10", "03-29 01:50", "03-30 00:10"],
+            "50,10 2,3 * * *",
+            "Europe/Prague",
+            "2026-03-29T00:30",
+            ["03-29 01:10", "03-29 01:50", "03-30 00:10"],
             id="skipped and following times that coincide happen once, in order",
         ),
         pytest.param(
-            "0 0 * * *", "America/Sao_Paulo", "2018-11-03T12:00", ["11-04 03:00", "11-05 02:00"],
+            "0 0 * * *",
+            "America/Sao_Paulo",
+            "2018-11-03T12:00",
+            ["11-04 03:00", "11-05 02:00"],
             id="a day without midnight is not dropped",
         ),
         pytest.param(
-            "*/10 * * * *", "Australia/Lord_Howe", "2026-04-04T14:35", ["04-04 14:40", "04-04 14:50", "04-04 15:00"],
+            "*/10 * * * *",
+            "Australia/Lord_Howe",
+            "2026-04-04T14:35",
+            ["04-04 14:40", "04-04 14:50", "04-04 15:00"],
             id="half an hour back",
         ),
-        pytest.param("0 12 * * 5L", "UTC", "2026-01-01T00:00", ["01-30 12:00", "02-27 12:00"], id="last Friday"),
-        pytest.param("0 12 * * 1#2", "UTC", "2026-01-01T00:00", ["01-12 12:00", "02-09 12:00"], id="second Monday"),
-        pytest.param("0 12 ? * MON", "UTC", "2026-01-01T00:00", ["01-05 12:00"], id="question mark and names"),
-        pytest.param("0 30 12 * * *", "UTC", "2026-01-01T00:00", ["01-01 12:30"], id="six fields: seconds first"),
+        pytest.param(
+            "0 12 * * 5L", "UTC", "2026-01-01T00:00", ["01-30 12:00", "02-27 12:00"], id="last Friday"
+        ),
+        pytest.param(
+            "0 12 * * 1#2", "UTC", "2026-01-01T00:00", ["01-12 12:00", "02-09 12:00"], id="second Monday"
+        ),
+        pytest.param(
+            "0 12 ? * MON", "UTC", "2026-01-01T00:00", ["01-05 12:00"], id="question mark and names"
+        ),
+        pytest.param(
+            "0 30 12 * * *", "UTC", "2026-01-01T00:00", ["01-01 12:30"], id="six fields: seconds first"
+        ),
         pytest.param("@daily", "UTC", "2026-01-01T00:00", ["01-02 00:00", "01-03 00:00"], id="nickname"),
         pytest.param("0 1 * * *", "UTC", "2026-01-01T01:00", ["01-02 01:00"], id="strictly after"),
     ],
-)  # fmt: skip
+)
 def test_times(pattern: str, zone: str, after: str, expected: list[str]) -> None:
     assert times(pattern, zone, after, len(expected)) == expected
 
@@ -164,10 +204,13 @@ def test_node_agrees_around_the_clock_changes() -> None:
     rng = random.Random(7)
     cases = []
     for zone, change in [
-        ("Europe/Prague", "2026-03-29T01:00"), ("Europe/Prague", "2026-10-25T01:00"),
-        ("America/New_York", "2026-03-08T07:00"), ("America/New_York", "2026-11-01T06:00"),
-        ("Australia/Sydney", "2026-10-03T16:00"), ("UTC", "2026-06-01T00:00"),
-    ]:  # fmt: skip
+        ("Europe/Prague", "2026-03-29T01:00"),
+        ("Europe/Prague", "2026-10-25T01:00"),
+        ("America/New_York", "2026-03-08T07:00"),
+        ("America/New_York", "2026-11-01T06:00"),
+        ("Australia/Sydney", "2026-10-03T16:00"),
+        ("UTC", "2026-06-01T00:00"),
+    ]:
         base = datetime.fromisoformat(change).replace(tzinfo=UTC)
         for pattern in [
             *PATTERNS,

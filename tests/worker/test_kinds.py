@@ -134,10 +134,15 @@ def test_an_item_of_odd_bytes_is_read_all_the_same() -> None:
 @pytest.mark.parametrize(
     ("option", "keep"),
     [
-        (None, {"count": -1}), (True, {"count": 0}), (False, {"count": -1}), (7, {"count": 7}), (0, {"count": 0}),
-        ({"age": 60}, {"age": 60}), ({"count": 3, "age": 9}, {"count": 3, "age": 9}),
+        (None, {"count": -1}),
+        (True, {"count": 0}),
+        (False, {"count": -1}),
+        (7, {"count": 7}),
+        (0, {"count": 0}),
+        ({"age": 60}, {"age": 60}),
+        ({"count": 3, "age": 9}, {"count": 3, "age": 9}),
     ],
-)  # fmt: skip
+)
 def test_how_many_finished_items_are_kept(option: Any, keep: dict[str, Any]) -> None:
     assert keep_jobs(option) == keep
 

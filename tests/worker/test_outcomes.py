@@ -31,8 +31,12 @@ async def test_node_waits_for_the_result(bullmq_node: BullmqNode, start_worker: 
     queue = bullmq_node.queue("letters")
     item_id = await queue.add("hello", {"text": "příliš žluťoučký"})
     assert await queue.wait_until_finished(item_id, limit=10) == {
-        "data": {"text": "příliš žluťoučký"}, "id": item_id, "name": "hello", "attempt": 1, "queue": "letters",
-    }  # fmt: skip
+        "data": {"text": "příliš žluťoučký"},
+        "id": item_id,
+        "name": "hello",
+        "attempt": 1,
+        "queue": "letters",
+    }
     item = await in_state(queue, item_id, "completed")
     assert (item.attemptsMade, item.attemptsStarted) == (1, 1)
     assert item.finishedOn is not None

@@ -1,4 +1,4 @@
-"""Job kinds that are plain functions run in threads, which nobody can kill. Needs redis-server and Node 20."""
+"""Plain functions run in threads, which nobody can kill. Needs redis-server and Node 20."""
 
 from __future__ import annotations
 

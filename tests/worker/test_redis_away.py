@@ -1,4 +1,6 @@
-"""Redis restarts, freezes, loses replies or is not there yet: the worker waits, and goes on. Needs redis-server, Node 20."""
+"""Redis restarts, freezes, loses replies or is not there yet: the worker waits, and goes on. Needs redis-
+server, Node 20.
+"""
 
 from __future__ import annotations
 
@@ -141,7 +143,9 @@ async def test_a_redis_that_refuses_writes_is_waited_out(
 
 
 class CuttingProxy:
-    """Passes Redis traffic through until a request holds ``cut_at``: that one still gets through, its reply does not."""
+    """Passes Redis traffic through until a request holds ``cut_at``: that one still gets through, its reply
+    does not.
+    """
 
     def __init__(self, port: int) -> None:
         self._target = port

@@ -1,7 +1,7 @@
 """The official Python Worker's faults that must not be here, one test each. Needs redis-server and Node 20.
 
-bullmq 3.4.4 with redis-py 8 stalls when idle, wakes late for delayed items, stands still at a rate limit, never
-says who worked an item, and dies in silence on odd names.
+bullmq 3.4.4 with redis-py 8 stalls when idle, wakes late for delayed items, stands still at a rate limit,
+never says who worked an item, and dies in silence on odd names.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ pytestmark = [pytest.mark.redis, pytest.mark.node]
 
 
 async def test_an_idle_worker_picks_up_at_once(bullmq_node_6: BullmqNode, start_worker: StartWorker) -> None:
-    """redis-py 8 ends reads after 5 s, and a blocking wait is such a read: seconds of stall, time and again."""
+    """redis-py 8 ends reads after 5 s, and a blocking wait is such a read: it stalls for seconds."""
     queue = bullmq_node_6.queue("q")
     worker = await start_worker("q", kind="noop")
     lateness = []

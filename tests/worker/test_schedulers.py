@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import time
 
 import pytest
@@ -22,7 +23,7 @@ async def test_every(bullmq_node: BullmqNode, start_worker: StartWorker) -> None
     items = await queue.items("completed")
     assert {item.data["n"] for item in items} == {1}
     due = sorted(int(item.id.rsplit(":", 1)[1]) for item in items)
-    assert {later - earlier for earlier, later in zip(due, due[1:], strict=False)} == {300}
+    assert {later - earlier for earlier, later in itertools.pairwise(due)} == {300}
 
 
 async def test_a_pattern_with_seconds_and_a_limit(bullmq_node: BullmqNode, start_worker: StartWorker) -> None:
@@ -73,7 +74,9 @@ async def test_the_next_item_is_there_before_this_one_runs(
 async def test_the_repeat_option_of_bullmq_5_keeps_its_data(
     redis_server: RedisServer, start_node: object, start_worker: StartWorker
 ) -> None:
-    """Web apps that register ``add(name, data, {repeat})``: the script of BullMQ 6 alone would empty the data."""
+    """Web apps that register ``add(name, data, {repeat})``: the script of BullMQ 6 alone would empty the
+    data.
+    """
     queue = (await start_node("v5", redis_server)).queue("q")  # type: ignore[operator]
     worker = await start_worker("q", kind="say")
     await queue.add("daily", {"type": "daily"}, repeat={"pattern": "*/1 * * * * *", "limit": 3}, attempts=2)
@@ -102,7 +105,7 @@ async def test_node_and_our_worker_take_turns(bullmq_node: BullmqNode, start_wor
     await queue.call("upsertJobScheduler", "both", {"pattern": "*/1 * * * * *"}, {"name": "tick"})
     await until(lambda: _completed(queue, 4), limit=10)
     due = sorted(int(item.id.rsplit(":", 1)[1]) for item in await queue.items("completed"))
-    assert {later - earlier for earlier, later in zip(due, due[1:], strict=False)} == {1000}
+    assert {later - earlier for earlier, later in itertools.pairwise(due)} == {1000}
     await node.close()
     before = len(ours.named("worker_job_completed"))
     await ours.event("worker_job_completed", before + 2)

@@ -74,7 +74,7 @@ class Attempts:
         return self._concurrency - len(self.running) - self.threads.left_behind
 
     def start(self, item: Item, token: str, claimed_at: float) -> None:
-        """Run an item that was just claimed under ``token``; ``claimed_at`` (monotonic) is before the claim."""
+        """Run an item just claimed under ``token``; ``claimed_at`` (monotonic) is before the claim."""
         for other in self.running:
             if other.item.raw_id == item.raw_id and other.stop(Phase.LOST):
                 # Its lock ran out unnoticed, and the item came back to us: the older run is fenced off.

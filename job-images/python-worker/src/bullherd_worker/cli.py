@@ -33,8 +33,8 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """The console script."""
     parser = argparse.ArgumentParser(
         prog="bullherd-worker",
-        description="Works a BullMQ queue with job kinds written in Python. The environment says which and where: "
-        "QUEUE_NAME, QUEUE_PREFIX, QUEUE_CONCURRENCY, JOB_KIND, REDIS_HOST and the other REDIS_…, WORKER_NAME.",
+        description="Works a BullMQ queue with job kinds in Python. The environment says which and where: QUEUE_NAME, "
+        "QUEUE_PREFIX, QUEUE_CONCURRENCY, JOB_KIND, REDIS_HOST and the other REDIS_…, WORKER_NAME.",
     )
     parser.add_argument(
         "modules", metavar="MODULE", nargs="+", help="Python module that registers job kinds with @job"
@@ -46,7 +46,8 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
         _refuse(f"The environment is not complete: {describe_settings(error)}")
     logs.configure(settings.worker.log_format, settings.worker.log_level)
     kind = _load(modules, settings)
-    # Not asyncio.run, and not the interpreter's own end: both wait for handlers that ignore their cancellation.
+    # Not asyncio.run, and not the interpreter's own end: both wait for handlers that ignore their
+    # cancellation.
     code = asyncio.new_event_loop().run_until_complete(_run(settings, kind))
     sys.stdout.flush()
     os._exit(code)

@@ -27,9 +27,8 @@ def problems(vitals: Vitals, now: float, redis_away_seconds: float) -> list[str]
     """What is wrong, in sentences; nothing when all is well."""
     found = []
     if vitals.redis_away_since is not None and now - vitals.redis_away_since > redis_away_seconds:
-        found.append(
-            f"Redis has not answered for {now - vitals.redis_away_since:.0f} s (limit {redis_away_seconds:.0f} s)"
-        )
+        away = now - vitals.redis_away_since
+        found.append(f"Redis has not answered for {away:.0f} s (limit {redis_away_seconds:.0f} s)")
     if not vitals.draining and now - vitals.loop_turned_at > LOOP_LIMIT_S:
         found.append(f"The fetch loop has not turned for {now - vitals.loop_turned_at:.0f} s")
     if vitals.threads_left_behind >= vitals.concurrency:

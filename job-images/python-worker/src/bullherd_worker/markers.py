@@ -7,8 +7,9 @@ The block runs on a connection of its own and is never cut short: when an item i
 its own clock (Redis ends blocks only every 100 ms), while this call goes on. So a marker can arrive when the
 worker has become busy otherwise; it is then put back, for another worker.
 
-It is a bare connection, not redis-py's client: the client's read timeout is 5 s unless told otherwise, shorter
-than a block, and with a timeout it sends through ``asyncio.wait_for``, which in Python 3.11 can lose a cancel.
+It is a bare connection, not redis-py's client: the client's read timeout is 5 s unless told otherwise,
+shorter than a block, and with a timeout it sends through ``asyncio.wait_for``, which in Python 3.11 can lose
+a cancel.
 """
 
 from __future__ import annotations

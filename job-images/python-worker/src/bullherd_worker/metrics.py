@@ -8,7 +8,7 @@ SECONDS = (0.005, 0.025, 0.1, 0.5, 1, 5, 15, 60, 300, 900, 3600)
 
 
 class Metrics:
-    """The worker's numbers. Counters by outcome are bound once: looking labels up costs more than counting."""
+    """The worker's numbers. Counters by outcome are bound once: looking up costs more than counting."""
 
     def __init__(self, queue: str, kind: str) -> None:
         self.registry = CollectorRegistry()

@@ -216,7 +216,7 @@ class QueueScripts:
     async def advance_scheduler(
         self, item: Item, scheduler_id: bytes, next_ms: int, options: dict[str, Any]
     ) -> None:
-        """Let the job scheduler that made ``item`` make its next one. Does nothing when that has been done."""
+        """Let the job scheduler that made ``item`` make its next one; does nothing when that is done."""
         k = self._keys
         await self._keep_scheduler_data(item, scheduler_id)
         keys = (

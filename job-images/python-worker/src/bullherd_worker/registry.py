@@ -83,8 +83,8 @@ class Registry:
         except KeyError:
             known = ", ".join(sorted(self._kinds)) or "none"
             raise UnknownJobKindError(
-                f"No job kind {name!r} is registered (registered: {known}). Set JOB_KIND to one of these, or start "
-                f'bullherd-worker with the module that has @job("{name}")'
+                f"No job kind {name!r} is registered (registered: {known}). Set JOB_KIND to one of these, or "
+                f'start bullherd-worker with the module that has @job("{name}")'
             ) from None
 
     def job(

@@ -1,7 +1,7 @@
 """Progress and log lines of running items.
 
-They never fail a handler: they wait for a Redis that is away, and one that refuses them (out of memory) is told to the
-log. What a line said is worth less than the work that wrote it.
+They never fail a handler: they wait for a Redis that is away, and one that refuses them (out of memory) is
+told to the log. What a line said is worth less than the work that wrote it.
 """
 
 from __future__ import annotations

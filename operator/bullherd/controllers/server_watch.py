@@ -28,8 +28,10 @@ log = structlog.get_logger(__name__)
 _LONGEST_PAUSE = 5.0
 """Seconds between two tries to read a server that is away."""
 
-_HINT_PAUSE = 0.05
-"""Seconds between two reads for hints: a storm of adds to a paused queue must not become a storm of reads."""
+_HINT_PAUSE = 0.03
+"""Seconds between a hint and the read for it. bullmq's addBulk is a pipeline, no transaction: a read in its
+midst would make two steps of one. And a storm of adds to a paused queue must not become a storm of reads.
+"""
 
 _PULSE_LIMIT = 60.0
 """Seconds without a turn after which a loop counts as stuck; more than any single wait in it."""
@@ -152,8 +154,8 @@ class ServerWatch:
                     await listener.follow(tuple(self._asleep))
                     fresh = listener.followed - before
                     if fresh or (active := await self._activity(listener)):
-                        await self._read(reader, tuple(fresh or active))
                         await asyncio.sleep(_HINT_PAUSE)
+                        await self._read(reader, tuple(fresh or active))
                 except RedisUnavailable:
                     # The tick says so to everyone concerned.
                     await asyncio.sleep(self._intervals.tick)

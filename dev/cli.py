@@ -1,4 +1,4 @@
-"""The commands: `python -m dev cluster up|down|status`, `images`, `install`, `demo`."""
+"""The commands: `python -m dev cluster up|down|status`, `images`, `enter`, `install`, `demo`."""
 
 import argparse
 import os
@@ -18,6 +18,8 @@ from dev.errors import DevError
 from dev.images import store
 from dev.images.table import TABLE
 from dev.lock import held
+from dev.node import lifecycle
+from dev.node.layout import Layout
 from dev.packages import NPM_PROJECTS
 from dev.paths import Checkout, this_checkout
 from dev.screen import duration, open_screen
@@ -86,6 +88,14 @@ def _cluster_status(checkout: Checkout, _: argparse.Namespace) -> int:
     return 1 if problem else 0
 
 
+def _enter(checkout: Checkout, arguments: argparse.Namespace) -> None:
+    """Become the command, among the node's mounts, processes and network."""
+    if recorded(checkout) != "local":
+        raise DevError("there is no local node to enter", todo="make cluster")
+    command = lifecycle.enter(Layout(checkout), arguments.words or ["bash"])
+    os.execvp(command[0], command)
+
+
 def _images(checkout: Checkout, arguments: argparse.Namespace) -> None:
     names = tuple(arguments.name)
     reach(checkout, plan.images_loaded(names), names)
@@ -123,6 +133,12 @@ def _parser() -> argparse.ArgumentParser:
         ("status", _cluster_status, "say whether it works"),
     ):
         actions.add_parser(name, help=text).set_defaults(command=command)
+
+    enter = commands.add_parser(
+        "enter", help="run a command inside the local node (a shell, if none is given)"
+    )
+    enter.add_argument("words", nargs=argparse.REMAINDER, metavar="COMMAND")
+    enter.set_defaults(command=_enter)
 
     images = commands.add_parser("images", help="build images and load them into the cluster")
     images.add_argument(

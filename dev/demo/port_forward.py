@@ -18,7 +18,7 @@ LOOK = 0.02
 @contextmanager
 def port_forward(command: Sequence[str | Path], to: str) -> Iterator[int]:
     """Run a `kubectl port-forward`; the local port. `to` is what it leads to, for a person."""
-    # kubectl says a line for each connection: a file takes them all, a pipe that nobody empties would stop it.
+    # kubectl says a line per connection: a file takes them all; a pipe that nobody empties would stop it.
     with tempfile.TemporaryFile() as said:
         forward = subprocess.Popen(
             [str(word) for word in command], stdout=said, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL

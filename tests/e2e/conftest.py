@@ -3,12 +3,12 @@
 How to use it::
 
     async def test_something(place: Namespace, echo: Echo, node: BullmqNode, logs: PodLogs) -> None:
-        name = await echo(concurrency=2, maxReplicas=3)      # a QueueJob and its queue, by a name of their own
+        name = await echo(concurrency=2, maxReplicas=3)    # a QueueJob and a queue, by a name of their own
         ids = await node.queue(name).add_bulk([{"sleep": 1}] * 4)
 
-``place`` is the release's namespace, watched: operator, Redis and workers are all in it. ``node`` is a web app
-with bullmq 6 whose Redis is the release's (``web_app`` is the same with 5 and 6). Of a test that fails the logs of
-every pod are shown, also of those that are gone.
+``place`` is the release's namespace, watched: operator, Redis and workers are all in it. ``node`` is a web
+app with bullmq 6 whose Redis is the release's (``web_app`` is the same with 5 and 6). Of a test that fails
+the logs of every pod are shown, also of those that are gone.
 
 Needs the cluster of ``make cluster``, and Node 20. Images are built and loaded when they are not.
 """
@@ -18,7 +18,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import sys
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import ExitStack
 from typing import Any, Protocol
 
@@ -35,6 +35,23 @@ from tests.fixtures.node import BullmqNode, Major
 from tests.fixtures.redis import free_port
 
 POD_LIMIT_S = 45.0
+
+Measured = Callable[[str], None]
+_FIGURES = pytest.StashKey[list[str]]()
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """What was measured, below the tests' own result."""
+    if figures := terminalreporter.config.stash.get(_FIGURES, []):
+        terminalreporter.section("measured")
+        for figure in figures:
+            terminalreporter.write_line(figure)
+
+
+@pytest.fixture
+def measured(request: pytest.FixtureRequest) -> Measured:
+    """Takes a figure that is worth telling, also when all is well."""
+    return request.config.stash.setdefault(_FIGURES, []).append
 
 
 @pytest.fixture(scope="session")
@@ -64,7 +81,7 @@ def release(target: Cluster, crds: None, no_other_operator: None, values: Values
 
 @pytest_asyncio.fixture
 async def place(cluster: Any, release: Release) -> AsyncIterator[Namespace]:
-    """The release's namespace, watched. QueueJobs that a test leaves are deleted, and their pods waited for."""
+    """The release's namespace, watched. A test's QueueJobs and their pods go after it."""
     api = await Api.connect(cluster.kubeconfig)
     watched = Namespace(api, release.namespace)
     watched.watch()
@@ -105,16 +122,11 @@ class RedisDoor:
     def reopen(self) -> None:
         """Lead to the Redis pod of now: a forwarded port dies with its pod."""
         self.close()
-        service, ports = "service/bullherd-redis", f"{self._port}:6379"
-        config = f"--kubeconfig={self._release.cluster.kubeconfig}"
-        command = [
-            "kubectl",
-            config,
+        place = (
+            f"--kubeconfig={self._release.cluster.kubeconfig}",
             f"--namespace={self._release.namespace}",
-            "port-forward",
-            service,
-            ports,
-        ]
+        )
+        command = ["kubectl", *place, "port-forward", "service/bullherd-redis", f"{self._port}:6379"]
         self._open.enter_context(port_forward(command, f"the Redis of {self._release.namespace}"))
 
     def close(self) -> None:

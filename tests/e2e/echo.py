@@ -1,4 +1,4 @@
-"""QueueJobs whose workers are the project's own image with the kind ``echo``: an item's data say what it does."""
+"""QueueJobs whose workers are the project's own image with the kind ``echo``: the items say what they do."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 from tests.fixtures.kubernetes import Body
 
 LOCK_S = 4
-"""Items of a dead worker come back after this and two stalled checks; BullMQ's own 30 s would be waited out."""
+"""A dead worker's items come back after this and two stalled checks; nobody waits for BullMQ's 30 s here."""
 
 WORKER_SETTINGS = {
     "JOB_KIND": "echo",
@@ -27,7 +27,7 @@ def echo_queuejob(
     pod: Body | None = None,
     **scaling: Any,
 ) -> Body:
-    """The queue is called like the QueueJob; ``scaling`` has the API's names, ``pod`` adds to the pod's spec."""
+    """The queue is called like the QueueJob; ``scaling`` has the API's names, ``pod`` adds to its spec."""
     container = {
         "name": "worker",
         "image": image,

@@ -14,7 +14,7 @@ LOOK = 0.1
 
 @dataclass(frozen=True)
 class Account:
-    """Of the items that were added: how many completed, which did not, and which were begun more than once."""
+    """Of the items that were added: how many completed, which did not, which were begun more than once."""
 
     completed: int
     lost: frozenset[str]

@@ -5,7 +5,7 @@ How to use them::
     said = await logs.event("echo_job_start", jobId=item)     # a line of any pod's JSON log, past or to come
     said.pod                                                  # who said it
     logs.seen("worker_item_given_back")                       # all such lines so far
-    kill_processes(pod)                                       # SIGKILL for every process in it, as the kernel does it
+    kill_processes(pod)                                       # SIGKILL for every process in it
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ class Said:
 
 
 class PodLogs:
-    """Follows the log of every container in a namespace from its start, so that nothing is lost with a pod."""
+    """Follows the log of every container in a namespace from its start: nothing is lost with a pod."""
 
     def __init__(self, namespace: Namespace) -> None:
         self._namespace = namespace
@@ -128,7 +128,7 @@ def kill_processes(pod: Body) -> None:
 
 
 def _belongs_to(process: Path, uid: str) -> bool:
-    """The kubelet gives each container a hosts file from the pod's own folder, and the pause container none."""
+    """The kubelet gives each container a hosts file from the pod's folder, and the pause container none."""
     try:
         return f"/pods/{uid}/etc-hosts" in (process / "mountinfo").read_text()
     except OSError:  # it ended meanwhile

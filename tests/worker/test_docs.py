@@ -11,6 +11,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -73,7 +74,12 @@ async def test_the_redis_user_has_what_a_worker_needs(
     (rules,) = blocks(PYTHON_PAGE, "text")
     admin = redis_server.client()
     await admin.execute_command("ACL", "SETUSER", "worker", "on", ">secret", *rules.split())
-    login = {"redis_username": "worker", "redis_password": "secret", "worker_stalled_interval": 200}
+    login: dict[str, Any] = {
+        "redis_username": "worker",
+        "redis_password": "secret",
+        "worker_stalled_interval": 200,
+    }
+    login["worker_drain_seconds"] = 0.1
     queue = bullmq_node_6.queue("q")
     worker = await start_worker(
         "q", kind="echo", modules=("bullherd_worker.kinds.echo",), concurrency=3, **login
@@ -91,6 +97,7 @@ async def test_the_redis_user_has_what_a_worker_needs(
     await queue.call("addFlow", {"name": "p", "queueName": "q", "data": {}, "children": [child]})
     await worker.event("worker_job_completed", 8)
     await worker.terminate()
+    assert not worker.named("worker_report_refused")
     # A killed worker's item, so that the stalled check has something to do.
     await queue.add("x", {"sleep": 60})
     dying = await start_worker(
@@ -101,7 +108,7 @@ async def test_the_redis_user_has_what_a_worker_needs(
     rescuer = await start_worker("q", kind="echo", modules=("bullherd_worker.kinds.echo",), **login)
     await rescuer.event("worker_stalled_recovered")
     await rescuer.event("echo_job_start")
-    await rescuer.terminate(limit=40)
+    await rescuer.terminate()
     denied = await admin.execute_command("ACL", "LOG")
     assert denied == []
 

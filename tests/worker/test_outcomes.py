@@ -43,7 +43,7 @@ async def test_node_waits_for_the_result(bullmq_node: BullmqNode, start_worker: 
     assert item.processedOn is not None
     assert item.finishedOn >= item.processedOn >= item.timestamp
     for event in ("say_job_start", "say_job_complete", "worker_job_completed"):
-        assert [one["jobId"] for one in worker.named(event)] == [item_id]
+        assert [one["jobId"] for one in await worker.event(event)] == [item_id]
     assert await worker.terminate() == 0
 
 
@@ -60,7 +60,7 @@ async def test_retries_until_it_works(bullmq_node: BullmqNode, start_worker: Sta
     assert len(item.stacktrace) == 2
     assert item.stacktrace[0].startswith("Traceback")
     assert "ValueError: as told" in item.stacktrace[0]
-    assert [one["retryInMs"] for one in worker.named("worker_job_failed")] == [100, 200, 400]
+    assert [one["retryInMs"] for one in await worker.event("worker_job_failed", 3)] == [100, 200, 400]
 
 
 @pytest.mark.parametrize(
@@ -77,7 +77,7 @@ async def test_attempts_run_out(
         await queue.wait_until_finished(item_id, limit=10)
     item = await in_state(queue, item_id, "failed")
     assert (item.attemptsMade, item.failedReason) == (times, "no luck")
-    assert [one["final"] for one in worker.named("worker_job_failed")] == [False, True]
+    assert [one["final"] for one in await worker.event("worker_job_failed", 2)] == [False, True]
 
 
 async def test_unrecoverable_is_final(bullmq_node: BullmqNode, start_worker: StartWorker) -> None:
@@ -86,7 +86,7 @@ async def test_unrecoverable_is_final(bullmq_node: BullmqNode, start_worker: Sta
     item_id = await queue.add("x", {"times": 99, "forGood": True, "reason": "hopeless"}, attempts=10)
     item = await in_state(queue, item_id, "failed")
     assert (item.attemptsMade, item.failedReason) == (1, "hopeless")
-    assert worker.named("worker_job_failed")[0]["reason"] == "hopeless"
+    assert (await worker.event("worker_job_failed"))[0]["reason"] == "hopeless"
 
 
 async def test_bad_data_fail_with_field_and_reason_and_no_retry(
@@ -196,7 +196,8 @@ async def test_global_concurrency_holds_over_two_workers(
     queue = bullmq_node.queue("q")
     await queue.call("setGlobalConcurrency", 2)
     await queue.pause()
-    workers = [await start_worker("q", kind="sleep", concurrency=5) for _ in range(2)]
+    for _ in range(2):
+        await start_worker("q", kind="sleep", concurrency=5)
     ids = await queue.add_bulk([{"seconds": 0.2}] * 8)
     await queue.resume()
     most = 0
@@ -204,7 +205,7 @@ async def test_global_concurrency_holds_over_two_workers(
         most = max(most, (await queue.counts())["active"])
         await asyncio.sleep(0.02)
     assert most == 2
-    assert sum(len(worker.named("sleep_job_start")) for worker in workers) == 8
+    assert [(await queue.item(one)).attemptsStarted for one in ids] == [1] * 8  # type: ignore[union-attr]
 
 
 async def test_deduplicated_items_and_their_successors(

@@ -12,7 +12,7 @@ pytestmark = pytest.mark.redis
 async def test_an_unknown_kind_is_refused_with_the_known_ones(start_worker: StartWorker) -> None:
     worker = await start_worker("nobody-knows", ready=False)
     assert await worker.ended() == 2
-    assert "No job kind 'nobody-knows' is registered (registered: brief, " in "\n".join(worker.raw)
+    assert "No job kind 'nobody-knows' is registered (registered: blocks, brief, " in "\n".join(worker.raw)
 
 
 async def test_a_module_that_cannot_be_imported_is_named(start_worker: StartWorker) -> None:

@@ -33,7 +33,7 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """The console script."""
     parser = argparse.ArgumentParser(
         prog="bullherd-worker",
-        description="Works a BullMQ queue with job kinds in Python. The environment says which and where: QUEUE_NAME, "
+        description="Works a BullMQ queue with job kinds in Python. The environment says which: QUEUE_NAME, "
         "QUEUE_PREFIX, QUEUE_CONCURRENCY, JOB_KIND, REDIS_HOST and the other REDIS_…, WORKER_NAME.",
     )
     parser.add_argument(

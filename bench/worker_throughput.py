@@ -22,8 +22,9 @@ from importlib.metadata import version
 from pathlib import Path
 
 import redis
-from rich.console import Console
 from rich.table import Table
+
+from bench.figures import console
 
 HERE = Path(__file__).parent
 NODE_PACKAGES = HERE.parent / "tests" / "node" / "v6"
@@ -171,13 +172,13 @@ def show(field_: list[Contestant], options: argparse.Namespace, redis_version: s
         rounds = " ".join(f"{rate:.0f}" for rate in one.rates)
         best = max(one.rates)
         table.add_row(one.name, f"{best:.0f}", rounds, f"{min(one.cpu_ms):.3f}", f"{best / base:.2f}")
-    console = Console()
-    console.print(table)
+    console().print(table)
     node = subprocess.run(["node", "--version"], capture_output=True, text=True, check=True).stdout.strip()
     packages = ", ".join(f"{name} {version(name)}" for name in ("bullmq", "redis", "hiredis"))
-    console.print(
-        f"{platform.machine()}, {os.cpu_count()} CPUs, Linux {platform.release()}, Redis {redis_version}, "
-        f"Python {platform.python_version()} ({packages}), Node {node}"
+    console().print(
+        f"{platform.machine()}, {os.cpu_count()} CPUs (load {os.getloadavg()[0]:.1f}), "
+        f"Linux {platform.release()}, Redis {redis_version}, Python {platform.python_version()} ({packages}), "
+        f"Node {node}"
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 from typing import Any, Literal
 
@@ -107,3 +108,9 @@ async def blocks(data: dict[str, float], context: JobContext) -> str:
     await context.log("begin")
     time.sleep(data["seconds"])  # noqa: ASYNC251 # the point
     return "blocked"
+
+
+@job("warns")
+async def warns(data: Any, context: JobContext) -> None:
+    """Logs as libraries do."""
+    logging.getLogger("some.library").warning("low on %s", "ink")

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from tests.fixtures.node import BullmqNode
+from tests.fixtures.redis import RedisServer
 from tests.worker.conftest import StartWorker
 from tests.worker.test_outcomes import in_state
 
@@ -53,3 +54,24 @@ async def test_what_a_failed_child_does_to_its_parent(
         assert item.failedReason is not None
         assert "child" in item.failedReason
         assert not parents.named("fail_job_start")
+
+
+@pytest.mark.parametrize(("key", "attempts"), [("dependencies", 2), ("unsuccessful", 1)])
+async def test_a_result_that_bullmq_refuses_for_the_children_fails_the_item(
+    bullmq_node_6: BullmqNode, start_worker: StartWorker, redis_server: RedisServer, key: str, attempts: int
+) -> None:
+    """Children that are not done may be done at the next attempt; failed ones stay so."""
+    queue = bullmq_node_6.queue("q")
+    await queue.pause()
+    item_id = await queue.add("x", {"times": 0}, attempts=2)
+    client = redis_server.client()
+    if key == "dependencies":
+        await client.sadd(f"bull:q:{item_id}:{key}", "bull:other:1")
+    else:
+        await client.zadd(f"bull:q:{item_id}:{key}", {"bull:other:1": 0})
+    await start_worker("q", kind="fail")
+    await queue.resume()
+    item = await in_state(queue, item_id, "failed")
+    assert item.failedReason is not None
+    assert item.failedReason.startswith("The item cannot complete: it has children that")
+    assert item.attemptsMade == attempts

@@ -273,3 +273,13 @@ async def test_all_of_it_is_in_the_metrics(bullmq_node_6: BullmqNode, start_work
         assert line in text
     assert "bullherd_worker_redis_up 1.0" in text
     assert (await worker.get("/healthz"))[0] == 200
+
+
+async def test_warnings_of_libraries_are_json_too(
+    bullmq_node_6: BullmqNode, start_worker: StartWorker
+) -> None:
+    worker = await start_worker("q", kind="warns")
+    await bullmq_node_6.queue("q").add("x")
+    (line,) = await worker.event("low on ink")
+    assert (line["level"], line["logger"]) == ("warning", "some.library")
+    assert line["time"]

@@ -24,7 +24,15 @@ from bullherd_worker.item import Item
 from bullherd_worker.link import Link
 from bullherd_worker.metrics import Metrics
 from bullherd_worker.outcome import Completed, Failed, Outcome, add_trace, failure
-from bullherd_worker.queue_scripts import NOTHING, ChildrenError, Fetched, NotOursError, QueueScripts, now_ms
+from bullherd_worker.queue_scripts import (
+    NOTHING,
+    FailedChildrenError,
+    Fetched,
+    NotOursError,
+    PendingChildrenError,
+    QueueScripts,
+    now_ms,
+)
 from bullherd_worker.registry import JobKind
 from bullherd_worker.reports import PatientReporter
 from bullherd_worker.running import Phase, Running
@@ -196,7 +204,7 @@ class Attempts:
             except NotOursError as refusal:
                 self._tell_lost(run, str(refusal), uncertain=uncertain)
                 return NOTHING
-            except ChildrenError as refusal:
+            except (PendingChildrenError, FailedChildrenError) as refusal:
                 outcome = failure(refusal)
             except ResponseError as refusal:
                 self._log.error("worker_report_refused", jobId=run.item.id, problem=str(refusal))

@@ -16,6 +16,7 @@ import msgpack  # type: ignore[import-untyped]
 from redis.asyncio.connection import Connection
 from redis.exceptions import NoScriptError
 
+from bullherd_worker.errors import JobError, UnrecoverableError
 from bullherd_worker.item import Item, parse_item
 from bullherd_worker.keys import Keys
 from bullherd_worker.link import Argument, Link
@@ -44,8 +45,12 @@ class NotOursError(Exception):
         self.code = code
 
 
-class ChildrenError(Exception):
-    """The item cannot complete because of its children."""
+class PendingChildrenError(JobError):
+    """The item cannot complete: it has children that are not done."""
+
+
+class FailedChildrenError(UnrecoverableError):
+    """The item can never complete: it has children that failed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -346,9 +351,10 @@ class QueueScripts:
 
 def _checked(answer: Any) -> Any:
     if isinstance(answer, int) and answer < 0:
-        if answer in (PENDING_CHILDREN, FAILED_CHILDREN):
-            state = "pending" if answer == PENDING_CHILDREN else "failed"
-            raise ChildrenError(f"The item cannot complete: it has {state} children")
+        if answer == PENDING_CHILDREN:
+            raise PendingChildrenError("The item cannot complete: it has children that are not done")
+        if answer == FAILED_CHILDREN:
+            raise FailedChildrenError("The item cannot complete: it has children that failed")
         raise NotOursError(answer)
     return answer
 

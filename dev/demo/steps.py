@@ -9,11 +9,12 @@ Everything is applied, never created, so a second run finds what the first one l
 import base64
 import json
 import shutil
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
 
+from dev.demo.diagnosis import condition, rolled_out
 from dev.demo.kubectl import Kubectl
 from dev.errors import DevError
 from dev.images import publish
@@ -21,8 +22,12 @@ from dev.paths import Checkout
 from dev.process import output
 from dev.steps import Report, Step
 
+Work = Callable[[Report], str | None]
+
 OPERATOR_NAMESPACE = "bullherd"
 NAMESPACE = "bullherd-demo"
+WATCHED = (NAMESPACE, "default")
+RELEASE = "bullherd"
 QUEUEJOB = "correction-aggregation"
 ITEMS = 28
 TRAINING_FILE = "training file"
@@ -34,15 +39,19 @@ def steps(checkout: Checkout) -> list[Step]:
     """All of them; `TRAINING_FILE` is the last."""
     demo = Demo(checkout)
     images = partial(map, "load {}".format)
+
+    def step(name: str, title: str, work: Work, *after: str) -> Step:
+        return Step(name, title, demo.explained(work), after)
+
     return [
-        Step("chart", "Bullherd (chart)", demo.install_chart,
-             after=("cluster", "go helm", *images(["bullherd", "bullherd-redis"]))),
-        Step("database", "PostgreSQL with synthetic corrections", demo.fill_database,
-             after=("cluster", *images(["bullherd-postgres", "bullherd-correction-aggregation"]))),
-        Step("queuejob", "QueueJob correction-aggregation", demo.apply_queuejob, after=("chart", "database")),
-        Step("web app", "the web app's items", demo.run_web_app, after=("queuejob", "npm examples/webapp")),
-        Step("workers", "worker pods", demo.watch_workers, after=("queuejob", "npm examples/webapp")),
-        Step(TRAINING_FILE, "training file", demo.fetch_training_file, after=("web app", "workers")),
+        step("chart", "Bullherd (chart)", demo.install_chart,
+             "cluster", "go helm", *images(["bullherd", "bullherd-redis"])),
+        step("database", "PostgreSQL with synthetic corrections", demo.fill_database,
+             "cluster", *images(["bullherd-postgres", "bullherd-correction-aggregation"])),
+        step("queuejob", "QueueJob correction-aggregation", demo.apply_queuejob, "chart", "database"),
+        step("web app", "the web app's items", demo.run_web_app, "queuejob", "npm examples/webapp"),
+        step("workers", "worker pods", demo.watch_workers, "queuejob", "npm examples/webapp"),
+        step(TRAINING_FILE, "training file", demo.fetch_training_file, "web app", "workers"),
     ]  # fmt: skip
 
 
@@ -53,15 +62,26 @@ class Demo:
         self._checkout = checkout
         self._examples = checkout.root / "examples" / "correction-aggregation"
         self._kubectl = Kubectl(checkout, NAMESPACE)
+        self._operator = Kubectl(checkout, OPERATOR_NAMESPACE)
 
     @property
     def training_data(self) -> Path:
         """Where the training files are copied to."""
         return self._checkout.cluster / "training-data"
 
+    def explained(self, work: Work) -> Work:
+        """The same step; its failure also tells what is wrong with pods and QueueJobs."""
+
+        def explaining(report: Report) -> str | None:
+            with self._operator.explained(), self._kubectl.explained():
+                return work(report)
+
+        return explaining
+
     def install_chart(self, report: Report) -> str:
-        """Helm's own upgrade --install, waited for."""
+        """Helm's own upgrade --install; waited for here, where it shows what does not come up, and why."""
         self._make_namespace(report)
+        self._forget_interrupted_install(report)
         chart = self._checkout.root / "charts" / "bullherd"
         images = publish.read(self._checkout)
         values: list[str] = []
@@ -70,17 +90,28 @@ class Demo:
             values += ["--set-string", f"{key}.repository={repository},{key}.tag={tag}"]
         report.run(
             [
-                self._checkout.bin / "helm", "upgrade", "--install", "bullherd", chart,
+                self._checkout.bin / "helm", "upgrade", "--install", RELEASE, chart,
                 f"--namespace={OPERATOR_NAMESPACE}", "--create-namespace",
-                # CRDs that were applied by hand or by tests become the release's.
-                "--take-ownership",
-                "--set", f"redis.embedded.namespaces={{{OPERATOR_NAMESPACE},{NAMESPACE}}}",
-                *values, "--wait", "--timeout=150s",
+                # CRDs that somebody applied by hand become the release's, and so does what somebody scaled.
+                "--take-ownership", "--force-conflicts",
+                # Not all namespaces: tests and other releases of the same cluster mind their own.
+                "--set", f"watchNamespaces={{{','.join(WATCHED)}}}",
+                *values,
             ],
-            limit=180,
-            env=self._kubectl.environment,
+            limit=90,
+            env=self._operator.environment,
             todo=_LOOK_AT_PODS,
         )  # fmt: skip
+        for workload in (f"deployment/{RELEASE}-operator", f"statefulset/{RELEASE}-redis"):
+            report.progress(note=workload)
+            self._operator.until(
+                report,
+                f"the pods of {workload} are ready",
+                lambda workload=workload: rolled_out(self._operator.get(workload)),  # type: ignore[misc]
+                pods=workload.partition("/")[2],
+                limit=120,
+                todo=_LOOK_AT_PODS,
+            )
         return "operator and standby, Redis"
 
     def fill_database(self, report: Report) -> str:
@@ -88,9 +119,12 @@ class Demo:
         self._make_namespace(report)
         for name in ("database.yaml", "training-data.yaml"):
             self._kubectl.apply(report, self._examples / name)
-        report.run(
-            self._kubectl.command("rollout", "status", "statefulset/corrections-database", "--timeout=120s"),
-            limit=130,
+        self._kubectl.until(
+            report,
+            "PostgreSQL is ready",
+            lambda: rolled_out(self._kubectl.get("statefulset/corrections-database")),
+            pods="corrections-database",
+            limit=120,
             todo=_LOOK_AT_PODS,
         )
         # A Job cannot be changed, and one that has ended does nothing when it is applied again.
@@ -98,9 +132,11 @@ class Demo:
             self._kubectl.command("delete", "job/corrections-seed", "--ignore-not-found", "--wait"), limit=60
         )
         self._kubectl.apply(report, self._examples / "seed-job.yaml")
-        report.until(
+        self._kubectl.until(
+            report,
             "the Job corrections-seed has ended",
             lambda: self._job_has_completed("corrections-seed"),
+            pods="corrections-seed",
             limit=180,
             todo=f"kubectl -n {NAMESPACE} logs job/corrections-seed --all-containers",
         )
@@ -110,11 +146,13 @@ class Demo:
     def apply_queuejob(self, report: Report) -> str:
         """Apply it, and wait until Bullherd reads its queue."""
         self._kubectl.apply(report, self._examples / "queuejob.yaml")
-        report.until(
+        self._kubectl.until(
+            report,
             "the QueueJob is Ready",
-            lambda: _condition(self._kubectl.get("queuejob", QUEUEJOB), "Ready") == "True",
-            limit=30,
-            todo=f"kubectl -n {NAMESPACE} describe queuejob {QUEUEJOB} says why",
+            lambda: condition(self._kubectl.get("queuejob", QUEUEJOB), "Ready") == "True",
+            pods=QUEUEJOB,
+            limit=45,
+            todo=f"kubectl -n {NAMESPACE} describe queuejob {QUEUEJOB} says more",
         )
         return "Ready, 0 pods"
 
@@ -127,8 +165,8 @@ class Demo:
             done += '"event":"completed"' in line
             report.progress(done, ITEMS, f"{done} of {ITEMS} items worked off")
 
-        with Kubectl(self._checkout, OPERATOR_NAMESPACE).port_forward("bullherd-redis", 6379) as port:
-            report.progress(0, ITEMS)
+        report.progress(0, ITEMS)
+        with self._operator.port_forward(f"{RELEASE}-redis", 6379) as port:
             report.run(
                 ["node", "demo.js", "add", f"--jobs={ITEMS}", "--wait=150"],
                 cwd=self._checkout.root / "examples" / "webapp",
@@ -156,19 +194,25 @@ class Demo:
             report.progress(note=f"{now[0]} wanted, {now[1]} ready")
             return max(seen)[0] > 0 and now == (0, 0)
 
-        report.until(
-            "the workers went from 0 to N and back to 0", back_at_zero, limit=240, todo=_LOOK_AT_PODS
+        self._kubectl.until(
+            report,
+            "the workers went from 0 to N and back to 0",
+            back_at_zero,
+            pods=QUEUEJOB,
+            limit=240,
+            todo=_LOOK_AT_PODS,
         )
         return f"0 → {max(seen)[0]} → 0"
 
     def fetch_training_file(self, report: Report) -> str:
         """Copy what the workers wrote out of their volume."""
         self._kubectl.apply(report, self._examples / "training-data-reader.yaml")
-        report.run(
-            self._kubectl.command(
-                "wait", "--for=condition=Ready", "pod/training-data-reader", "--timeout=60s"
-            ),
-            limit=70,
+        self._kubectl.until(
+            report,
+            "the pod training-data-reader is ready",
+            lambda: condition(self._kubectl.get("pod/training-data-reader"), "Ready") == "True",
+            pods="training-data-reader",
+            limit=60,
             todo=_LOOK_AT_PODS,
         )
         shutil.rmtree(self.training_data, ignore_errors=True)
@@ -183,7 +227,14 @@ class Demo:
         return sorted(self.training_data.glob("*/manifest.json"))
 
     def _make_namespace(self, report: Report) -> None:
-        """Two steps may want it at the same time, so it is applied."""
+        """Two steps may want it at the same time, so it is applied; one that is being deleted goes first."""
+        for name in (NAMESPACE, OPERATOR_NAMESPACE):
+            report.until(
+                f"the old namespace {name} is gone",
+                lambda name=name: _stays(self._kubectl.find("namespace", name)),  # type: ignore[misc]
+                limit=120,
+                todo=f"kubectl describe namespace {name} says what it waits for",
+            )
         path = self._checkout.cluster / "demo" / "namespace.json"
         path.parent.mkdir(parents=True, exist_ok=True)
         labels = {"pod-security.kubernetes.io/enforce": "restricted"}
@@ -191,16 +242,20 @@ class Demo:
         path.write_text(json.dumps(body))
         report.run(self._kubectl.command("apply", "--server-side", "--filename", path), limit=30)
 
+    def _forget_interrupted_install(self, report: Report) -> None:
+        """Helm refuses to touch a release while it believes that somebody else is at it; nobody is."""
+        pending = f"owner=helm,name={RELEASE},status in (pending-install,pending-upgrade,pending-rollback)"
+        report.run(self._operator.command("delete", "secret", f"--selector={pending}"), limit=30)
+
     def _job_has_completed(self, name: str) -> bool:
         body = self._kubectl.get("job", name)
-        if _condition(body, "Failed") == "True":
+        if condition(body, "Failed") == "True":
             raise DevError(f"the Job {name} failed", todo=f"kubectl -n {NAMESPACE} logs job/{name}")
-        return _condition(body, "Complete") == "True"
+        return condition(body, "Complete") == "True"
 
     def _secret_value(self, name: str, key: str) -> str:
         return base64.b64decode(self._kubectl.get("secret", name)["data"][key]).decode()
 
 
-def _condition(body: Mapping[str, Any], type_: str) -> str:
-    conditions = body.get("status", {}).get("conditions", [])
-    return next((str(c["status"]) for c in conditions if c["type"] == type_), "Unknown")
+def _stays(namespace: Mapping[str, Any] | None) -> bool:
+    return namespace is None or "deletionTimestamp" not in namespace["metadata"]

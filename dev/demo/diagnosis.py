@@ -48,8 +48,13 @@ def hopeless(pods: Iterable[Body]) -> list[tuple[str, str]]:
 
 
 def troubles(pods: Iterable[Body], queuejobs: Iterable[Body] = ()) -> list[str]:
-    """Everything that is not as it should be, one line each."""
-    return [line for pod in pods for line in _of_pod(pod)] + [
+    """Everything that is not as it should be, one line each; what pods have in common only once."""
+    sufferers: dict[str, list[str]] = {}
+    for pod in pods:
+        for trouble in _of_pod(pod):
+            sufferers.setdefault(trouble, []).append(pod["metadata"]["name"])
+    lines = [f"{_counted(names)}: {trouble}" for trouble, names in sufferers.items()]
+    return lines + [
         f"QueueJob {queuejob['metadata']['name']}: {found.get('reason')}: {found.get('message')}"
         for queuejob in queuejobs
         if (found := _condition(queuejob, "Ready")) and found["status"] != "True"
@@ -66,23 +71,27 @@ def crashed(pods: Iterable[Body]) -> list[tuple[str, str]]:
     ]
 
 
+def _counted(names: Sequence[str]) -> str:
+    return f"pod {names[0]}" + (f" and {len(names) - 1} more" if len(names) > 1 else "")
+
+
 def _of_pod(pod: Body) -> list[str]:
-    lines = [
-        _waiting_line(pod, status, waiting)
+    troubles = [
+        f"container {status['name']} waits: {waiting.get('reason', 'no reason given')}{_why(waiting)}"
         for status, waiting in _waiting(pod)
         if waiting.get("reason") not in SETTLING
     ]
-    lines += [
-        f"{_where(pod, status)} ended with {code}"
+    troubles += [
+        f"container {status['name']} ended with {code}"
         for status in _statuses(pod)
         if (code := _exit_code(status))
     ]
     scheduled = _condition(pod, "PodScheduled")
     if scheduled.get("status") == "False":
-        lines.append(f"pod {pod['metadata']['name']} has no node: {scheduled.get('message', '')}")
-    if not lines and pod.get("status", {}).get("phase") == "Pending":
-        lines.append(f"pod {pod['metadata']['name']} has not started yet")
-    return lines
+        troubles.append(f"has no node: {scheduled.get('message', '')}")
+    if not troubles and pod.get("status", {}).get("phase") == "Pending":
+        troubles.append("has not started yet")
+    return troubles
 
 
 def _statuses(pod: Body) -> Sequence[Body]:
@@ -94,13 +103,8 @@ def _waiting(pod: Body) -> list[tuple[Body, Body]]:
     return [(one, one["state"]["waiting"]) for one in _statuses(pod) if "waiting" in one.get("state", {})]
 
 
-def _waiting_line(pod: Body, status: Body, waiting: Body) -> str:
-    message = f": {waiting['message']}" if waiting.get("message") else ""
-    return f"{_where(pod, status)} waits: {waiting.get('reason', 'no reason given')}{message}"
-
-
-def _where(pod: Body, status: Body) -> str:
-    return f"pod {pod['metadata']['name']}, container {status['name']}"
+def _why(waiting: Body) -> str:
+    return f": {waiting['message']}" if waiting.get("message") else ""
 
 
 def _exit_code(status: Body) -> int:

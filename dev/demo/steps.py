@@ -146,11 +146,9 @@ class Demo:
     def apply_queuejob(self, report: Report) -> str:
         """Apply it, and wait until Bullherd reads its queue."""
         self._kubectl.apply(report, self._examples / "queuejob.yaml")
-        self._kubectl.until(
-            report,
+        report.until(
             "the QueueJob is Ready",
             lambda: condition(self._kubectl.get("queuejob", QUEUEJOB), "Ready") == "True",
-            pods=QUEUEJOB,
             limit=45,
             todo=f"kubectl -n {NAMESPACE} describe queuejob {QUEUEJOB} says more",
         )

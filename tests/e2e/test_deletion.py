@@ -82,9 +82,7 @@ async def test_a_release_may_go_before_its_queuejobs(
     try:
         await there.create(echo_queuejob(name, images["bullherd-worker"], connection="shared", minReplicas=1))
         await ready(there, name)
-        await there.until(
-            "Deployment", name, lambda body: body["status"].get("readyReplicas") == 1, POD_LIMIT_S
-        )
+        await there.until("Deployment", name, _has_a_worker, POD_LIMIT_S)
 
         second_release.cluster.helm("uninstall", "bullherd", "-n", second_release.namespace, "--wait")
 

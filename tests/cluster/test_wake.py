@@ -12,7 +12,8 @@ import pytest
 from tests.cluster.queuejobs import PAUSING, queuejob, ready, replicas, steps
 from tests.fixtures.kubernetes import Namespace
 from tests.fixtures.node import BullmqNode
-from tests.fixtures.operator import Operator
+from tests.fixtures.operator import Connections, Operator, StartOperator
+from tests.fixtures.redis import RedisServer
 
 pytestmark = [pytest.mark.cluster, pytest.mark.redis, pytest.mark.node]
 
@@ -118,3 +119,25 @@ async def test_a_queue_with_an_own_prefix_wakes(
     await bullmq_node_6.queue("orders-v2").add()
     await bullmq_node_6.queue("orders-v2", prefix="{shop}:eu").add_bulk([1, 2])
     await replicas(namespace, "orders", 2)
+
+
+async def test_a_wake_does_not_wait_for_the_tick(
+    namespace: Namespace,
+    start_operator: StartOperator,
+    connections: Connections,
+    redis_server: RedisServer,
+    bullmq_node: BullmqNode,
+) -> None:
+    connections.write("default", redis_server.endpoint)
+    await start_operator(TICK_SECONDS="60")
+    for name in ("orders", "mails"):
+        await namespace.create(queuejob(name, cooldownSeconds=0))
+        await ready(namespace, name)
+
+    await bullmq_node.queue("orders").add_bulk(range(2))
+    await replicas(namespace, "orders", 2, limit=5)
+
+    added = time.time()
+    await bullmq_node.queue("mails").add(delay=2000)
+    await replicas(namespace, "mails", 1, limit=10)
+    assert 2.0 <= namespace.history("Deployment", "mails")[-1].at - added < 5.0

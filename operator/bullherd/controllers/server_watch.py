@@ -10,6 +10,7 @@ import asyncio
 import time
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
+from math import inf
 
 import structlog
 
@@ -34,7 +35,7 @@ midst would make two steps of one. And a storm of adds to a paused queue must no
 """
 
 _PULSE_LIMIT = 60.0
-"""Seconds without a turn after which a loop counts as stuck; more than any single wait in it."""
+"""Seconds beyond a tick without a turn after which a loop counts as stuck; more than any other wait in it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +78,7 @@ class ServerWatch:
         self._asleep: set[QueueKey] = set()
         self._asleep_changed = asyncio.Event()
         self._read_now = asyncio.Event()
+        self._next_tick_at = 0.0
 
     @property
     def queues(self) -> Collection[QueueKey]:
@@ -107,8 +109,9 @@ class ServerWatch:
 
     async def run(self) -> None:
         """Watch until cancelled."""
+        limit = _PULSE_LIMIT + self._intervals.tick
         pulses = {
-            loop: self._health.pulse(f"{loop} of Redis {self._endpoint.address}", _PULSE_LIMIT)
+            loop: self._health.pulse(f"{loop} of Redis {self._endpoint.address}", limit)
             for loop in ("tick", "hints", "stalled check")
         }
         try:
@@ -134,7 +137,9 @@ class ServerWatch:
                 self._read_now.clear()
                 readable = await self._read(reader, tuple(self._readings))
                 pause = self._intervals.tick if readable else min(pause * 2, _LONGEST_PAUSE)
-                await _wait(self._read_now, min(pause, self._until_next_due()) if readable else pause)
+                until_next = min(pause, self._until_next_due()) if readable else pause
+                self._next_tick_at = time.time() + until_next
+                await _wait(self._read_now, until_next)
         finally:
             await reader.close()
 
@@ -242,6 +247,9 @@ class ServerWatch:
             if before.problem is not None:
                 log.info("queue_readable_again", queue=queue.name, prefix=queue.prefix)
         self._readings[queue] = after
+        if queue in self._asleep and time.time() < self._due_at(queue) < self._next_tick_at:
+            # A hint told of it; the tick must plan anew.
+            self._read_now.set()
         if _news(before) != _news(after):
             self._changed(queue)
 
@@ -250,12 +258,13 @@ class ServerWatch:
         moment.
         """
         now = time.time()
-        moments = (
-            reading.snapshot.next_delayed_at
-            for queue in self._asleep
-            if (reading := self._readings.get(queue)) is not None and reading.snapshot is not None
-        )
-        return min((m - now for m in moments if m is not None and m > now), default=float("inf"))
+        return min((at - now for queue in self._asleep if (at := self._due_at(queue)) > now), default=inf)
+
+    def _due_at(self, queue: QueueKey) -> float:
+        """When the queue's next delayed item falls due, unix seconds; infinity when it has none."""
+        reading = self._readings.get(queue)
+        at = reading.snapshot.next_delayed_at if reading and reading.snapshot else None
+        return inf if at is None else at
 
 
 def _news(reading: Reading) -> Reading:

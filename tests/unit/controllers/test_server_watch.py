@@ -257,6 +257,36 @@ async def test_the_tick_comes_early_when_a_delayed_item_of_a_sleeper_falls_due(
 
 
 @in_virtual_time
+async def test_the_tick_comes_early_for_a_delayed_item_that_only_a_hint_told_of(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    watched = Watched(monkeypatch, tick=60)
+    watched.watch.add(EMAILS)
+    watched.watch.set_asleep(EMAILS, asleep=True)
+    async with watched.running():
+        await asyncio.sleep(1)
+        watched.redis.add(EMAILS, delayed=1, next_delayed_at=NOW + 7.25)
+        await asyncio.sleep(7)
+        assert watched.redis.reads[-1][0] == pytest.approx(7.25)
+
+
+@in_virtual_time
+async def test_a_delayed_item_of_a_redis_that_is_away_makes_no_storm_of_reads(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    watched = Watched(monkeypatch)
+    watched.redis.counts[EMAILS] = {"delayed": 1, "next_delayed_at": NOW + 2.5}
+    watched.watch.add(EMAILS)
+    watched.watch.set_asleep(EMAILS, asleep=True)
+    async with watched.running():
+        await asyncio.sleep(1.5)
+        watched.redis.away = True
+        before = len(watched.redis.reads)
+        await asyncio.sleep(60)
+        assert len(watched.redis.reads) - before < 20
+
+
+@in_virtual_time
 async def test_redis_that_is_away_is_told_once_and_the_last_look_is_kept(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

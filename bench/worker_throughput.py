@@ -177,8 +177,8 @@ def show(field_: list[Contestant], options: argparse.Namespace, redis_version: s
     packages = ", ".join(f"{name} {version(name)}" for name in ("bullmq", "redis", "hiredis"))
     console().print(
         f"{platform.machine()}, {os.cpu_count()} CPUs (load {os.getloadavg()[0]:.1f}), "
-        f"Linux {platform.release()}, Redis {redis_version}, Python {platform.python_version()} ({packages}), "
-        f"Node {node}"
+        f"Linux {platform.release()}, Redis {redis_version}, Node {node}, "
+        f"Python {platform.python_version()} ({packages})"
     )
 
 

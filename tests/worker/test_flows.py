@@ -42,11 +42,11 @@ async def test_a_parent_runs_after_its_children(bullmq_node: BullmqNode, start_w
     ],
 )
 async def test_what_a_failed_child_does_to_its_parent(
-    bullmq_node: BullmqNode, start_worker: StartWorker, option: str, state: str
+    bullmq_node_6: BullmqNode, start_worker: StartWorker, option: str, state: str
 ) -> None:
     await start_worker("children", kind="fail")
     parents = await start_worker("parents", kind="fail")
-    queue = bullmq_node.queue("parents")
+    queue = bullmq_node_6.queue("parents")
     child = {"data": {"times": 9}, "opts": {option: True}}
     parent = await queue.call("addFlow", flow(child))
     item = await in_state(queue, parent, state)

@@ -77,6 +77,8 @@ async def test_attempts_run_out(
         await queue.wait_until_finished(item_id, limit=10)
     item = await in_state(queue, item_id, "failed")
     assert (item.attemptsMade, item.failedReason) == (times, "no luck")
+    assert item.stacktrace is not None
+    assert ["ValueError: no luck" in trace for trace in item.stacktrace] == [True] * times
     assert [one["final"] for one in await worker.event("worker_job_failed", 2)] == [False, True]
 
 

@@ -6,9 +6,11 @@ VENV := .venv
 BIN := $(VENV)/bin
 DEV := $(BIN)/python -m dev
 PYTEST := $(BIN)/python -m pytest
-CONSTRAINTS := $(wildcard constraints.txt)
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
+# See constraints.txt.
+export PIP_CONSTRAINT := constraints.txt
+export PIP_BUILD_CONSTRAINT := constraints.txt
 
 .PHONY: help cluster down status images demo install lint format crds bench test \
         test-unit test-dev test-redis test-worker test-webapp test-aggregation test-cluster test-chart test-e2e
@@ -85,7 +87,7 @@ test-cluster test-chart test-e2e: test-%: $(VENV)/started ## Against the cluster
 
 # --- the start: a virtual environment in which dev/ can run, and install the rest itself
 
-$(VENV)/started: $(CONSTRAINTS)
+$(VENV)/started: constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
 	  || { echo "Bullherd needs Python 3.11 or newer; $$($(PYTHON) --version) is $$(command -v $(PYTHON)). Set PYTHON=…"; exit 1; }
 	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { \
@@ -93,5 +95,5 @@ $(VENV)/started: $(CONSTRAINTS)
 	  apt-get update -q && apt-get install -y -q --no-install-recommends python3-venv; } \
 	  || { echo "Python's venv module is missing: apt-get install python3-venv, as root"; exit 1; }
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	@$(BIN)/python -m pip install --quiet --no-input $(if $(CONSTRAINTS),--constraint $(CONSTRAINTS)) rich
+	@$(BIN)/python -m pip install --quiet --no-input rich
 	@touch $@

@@ -51,7 +51,7 @@ def reach(
     checkout: Checkout, goals: Sequence[str], images: tuple[str, ...] = (), more: Sequence[Step] = ()
 ) -> None:
     """Carry out the steps that lead to the goals; `more` are steps beyond those of every command."""
-    cluster = open_cluster(checkout, kind_to_use(checkout))
+    cluster = open_cluster(checkout, kind_to_use(checkout, print))
     with held(checkout, print), store.in_use(), open_screen() as screen:
         steps = [*plan.steps(checkout, cluster, images), *more]
         carry_out(needed_for(goals, steps), screen, checkout.logs)

@@ -16,7 +16,7 @@ NODE = (
     *("socat", "ebtables", "busybox-static", "openssl"),
 )
 IMAGES = ("buildah", "debootstrap")
-TESTS = ("redis-server", "postgresql")
+TESTS = ("redis-server", "postgresql", "openssl")
 LIMIT = 900
 POLICY = Path("/usr/sbin/policy-rc.d")
 
@@ -30,14 +30,12 @@ def missing(packages: tuple[str, ...]) -> list[str]:
     return [package for package in packages if package not in installed]
 
 
-def install(packages: tuple[str, ...], report: Report) -> str:
-    """Have the packages; says which it is going to install before it does."""
+def install(packages: tuple[str, ...], report: Report, *, elsewhere: str) -> str:
+    """Have the packages; says which it is going to install before it does. `elsewhere` tells what to do on a
+    system that has other packages.
+    """
     if shutil.which("dpkg-query") is None:
-        raise DevError(
-            "this is no Debian system",
-            why="the packages could not be looked up",
-            todo="install Docker and kind instead",
-        )
+        raise DevError("this is no Debian system", why="the packages could not be looked up", todo=elsewhere)
     wanted = missing(packages)
     if not wanted:
         return "all installed"
@@ -73,6 +71,19 @@ def install(packages: tuple[str, ...], report: Report) -> str:
             todo=f"try it yourself: {command}",
         )
     return ", ".join(wanted)
+
+
+def install_for_tests(report: Report) -> str:
+    """Where there are no Debian packages, the programs may have come from elsewhere."""
+    programs = ("redis-server", "initdb", "openssl")
+    if shutil.which("dpkg-query") is None and all(map(shutil.which, programs)):
+        return f"not Debian; {', '.join(programs)} are there"
+    return install(
+        TESTS,
+        report,
+        elsewhere="install Redis 7, PostgreSQL and OpenSSL as your system has them, so that "
+        f"{', '.join(programs)} are on the PATH",
+    )
 
 
 @contextmanager

@@ -13,6 +13,10 @@ from dev.steps import Report
 PYTHON_PROJECTS = (".[dev]", "job-images/python-worker", "job-images/correction-aggregation")
 NPM_PROJECTS = ("tests/node/v5", "tests/node/v6", "examples/webapp")
 LIMIT = 900
+PINNED = {"PIP_CONSTRAINT": "constraints.txt", "PIP_BUILD_CONSTRAINT": "constraints.txt"}
+"""Unlike --constraint, these also hold for what our own packages are built with; see constraints.txt. A
+relative path, because pip splits such a variable at spaces, and a checkout's path may have one.
+"""
 
 
 def install_python(checkout: Checkout, report: Report) -> str:
@@ -32,8 +36,9 @@ def install_python(checkout: Checkout, report: Report) -> str:
             report.progress(note=f"{collected} packages: {line.split()[1]}")
 
     report.run(
-        [sys.executable, "-m", "pip", "install", "--no-input", "--constraint", "constraints.txt", *editable],
+        [sys.executable, "-m", "pip", "install", "--no-input", *editable],
         cwd=checkout.root,
+        env=PINNED,
         limit=LIMIT,
         on_line=count,
         todo="is the package index reachable (pip config list)? Then try again",

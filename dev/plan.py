@@ -6,7 +6,8 @@ go kube, go coredns ┘      go helm      python      npm FOLDER
 """
 
 from dev import debian, packages, programs
-from dev.clusters.choice import Cluster, record, recorded
+from dev.clusters.choice import record, recorded
+from dev.clusters.cluster import Cluster
 from dev.errors import DevError
 from dev.images.buildah import Buildah
 from dev.images.publish import Publication
@@ -41,7 +42,7 @@ def steps(checkout: Checkout, cluster: Cluster, images: tuple[str, ...] = ()) ->
         Step(
             TEST_PACKAGES,
             "Debian packages for the tests",
-            lambda report: debian.install(debian.TESTS, report),
+            debian.install_for_tests,
             lane="apt",
         ),
     ]
@@ -70,7 +71,9 @@ def _packages_step() -> Step:
     return Step(
         "packages",
         "Debian packages",
-        lambda report: debian.install((*debian.NODE, *debian.IMAGES), report),
+        lambda report: debian.install(
+            (*debian.NODE, *debian.IMAGES), report, elsewhere="install Docker and kind instead"
+        ),
         lane="apt",
     )
 

@@ -1,8 +1,6 @@
 """Kubernetes in Docker: a kind cluster named after the checkout, images built by Docker."""
 
-from dev.clusters.choice import use_installed, write_private
-from dev.errors import DevError
-from dev.images import context
+from dev.clusters.cluster import content_tag, images_below, use_installed, why_no_answer, write_private
 from dev.images.table import Image
 from dev.paths import Checkout
 from dev.process import output
@@ -54,22 +52,17 @@ class Kind:
         return f"the kind cluster {self._name}"
 
     def problem(self) -> str:
-        try:
-            output(["kubectl", "--kubeconfig", self._checkout.kubeconfig, "get", "--raw", "/readyz"])
-        except DevError as error:
-            return error.why or error.what
-        return ""
+        return why_no_answer(self._checkout)
 
     def reference(self, image: Image, references: dict[str, str]) -> str:
-        dockerfile = self._checkout.root / image.dockerfile
-        arguments = {argument: references[name] for argument, name in image.on.items()}
-        return f"localhost/{image.name}:{context.digest(self._checkout.root, dockerfile, arguments)}"
+        tag = content_tag(self._checkout, image, images_below(image, references))
+        return f"localhost/{image.name}:{tag}"
 
     def build(self, image: Image, references: dict[str, str], report: Report) -> str:
         reference = references[image.name]
         if output(["docker", "images", "--quiet", reference]).strip():
             return "unchanged"
-        given = [f"--build-arg={argument}={references[name]}" for argument, name in image.on.items()]
+        given = [f"--build-arg={name}={value}" for name, value in images_below(image, references).items()]
         report.run(
             ["docker", "build", *given, "--tag", reference, "--file", image.dockerfile, "."],
             cwd=self._checkout.root,

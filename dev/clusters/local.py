@@ -5,8 +5,9 @@ import tempfile
 from pathlib import Path
 
 from dev import programs
+from dev.clusters.cluster import content_tag, images_below
 from dev.errors import DevError
-from dev.images import base, context
+from dev.images import base
 from dev.images.buildah import Buildah
 from dev.images.table import Image
 from dev.node import lifecycle
@@ -42,8 +43,7 @@ class Local:
         return lifecycle.look(self._layout).problem
 
     def reference(self, image: Image, references: dict[str, str]) -> str:
-        root = self._checkout.root
-        tag = context.digest(root, root / image.dockerfile, self._arguments(image, references))
+        tag = content_tag(self._checkout, image, self._arguments(image, references))
         return f"localhost/{image.name}:{tag}"
 
     def build(self, image: Image, references: dict[str, str], report: Report) -> str:
@@ -68,7 +68,7 @@ class Local:
         return reference
 
     def _arguments(self, image: Image, references: dict[str, str]) -> dict[str, str]:
-        given = {argument: references[name] for argument, name in image.on.items()}
+        given = images_below(image, references)
         if image.base_argument:
             given[image.base_argument] = base.reference()
         return given

@@ -4,7 +4,7 @@ import json
 from functools import partial
 from threading import Lock
 
-from dev.clusters.choice import Cluster
+from dev.clusters.cluster import Cluster
 from dev.images.table import Image
 from dev.paths import Checkout
 from dev.steps import Report, Step

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from dev.clusters import choice
+from dev.clusters.current import Current
 from dev.errors import DevError
 from dev.node.layout import LINK_RANGE, Layout, free_link
 from dev.paths import Checkout
@@ -55,7 +56,16 @@ def checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Checkout:
     monkeypatch.delenv("BULLHERD_USE_CURRENT", raising=False)
     monkeypatch.delenv("BULLHERD_CLUSTER", raising=False)
     monkeypatch.setattr(choice, "docker_answers", lambda: False)
+    _programs(tmp_path / "programs", "kind")
+    monkeypatch.setenv("PATH", str(tmp_path / "programs"))
     return Checkout(tmp_path)
+
+
+def _programs(folder: Path, *names: str, script: str = "") -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    for name in names:
+        (folder / name).write_text(f"#!/bin/sh\n{script}")
+        (folder / name).chmod(0o755)
 
 
 def test_without_docker_it_is_the_local_node(checkout: Checkout) -> None:
@@ -65,6 +75,16 @@ def test_without_docker_it_is_the_local_node(checkout: Checkout) -> None:
 def test_with_docker_it_is_kind(checkout: Checkout, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(choice, "docker_answers", lambda: True)
     assert choice.kind_to_use(checkout) == "kind"
+
+
+def test_docker_without_kind_is_the_local_node_and_says_so(
+    checkout: Checkout, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(choice, "docker_answers", lambda: True)
+    (checkout.root / "programs" / "kind").unlink()
+    said: list[str] = []
+    assert choice.kind_to_use(checkout, said.append) == "local"
+    assert said == ["Docker is here, but the program kind is not: the local node is used"]
 
 
 def test_the_current_cluster_goes_first(checkout: Checkout, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -86,3 +106,35 @@ def test_a_kind_that_does_not_exist_is_explained(checkout: Checkout, monkeypatch
     monkeypatch.setenv("BULLHERD_CLUSTER", "minikube")
     with pytest.raises(DevError, match="BULLHERD_CLUSTER=minikube"):
         choice.kind_to_use(checkout)
+
+
+@pytest.fixture
+def calls(checkout: Checkout, tmp_path: Path) -> Path:
+    """kubectl and helm that only note how they are called."""
+    calls = tmp_path / "calls"
+    calls.touch()
+    _programs(tmp_path / "programs", "kubectl", script=f'echo "kubectl $*" >> {calls}')
+    _programs(checkout.bin, "helm", script=f'echo "helm $*" >> {calls}')
+    return calls
+
+
+def test_down_takes_the_demo_out_of_a_cluster_that_stays(checkout: Checkout, calls: Path) -> None:
+    (checkout.cluster / "demo").mkdir()
+    said = Current(checkout).down()
+    assert "The CRD queuejobs.bullherd.dev and the namespace bullherd stay" in said
+    one, other, volume = (_without_kubeconfig(line, checkout) for line in calls.read_text().splitlines())
+    assert one == "kubectl delete namespace bullherd-demo --ignore-not-found --wait"
+    assert other.startswith("helm uninstall bullherd --namespace bullherd --ignore-not-found --wait")
+    assert volume == "kubectl delete pvc bullherd-redis --namespace bullherd --ignore-not-found --wait"
+
+
+def test_down_touches_nothing_in_a_cluster_that_saw_no_demo(checkout: Checkout, calls: Path) -> None:
+    assert "the demo had made nothing" in Current(checkout).down()
+    assert calls.read_text() == ""
+
+
+def _without_kubeconfig(line: str, checkout: Checkout) -> str:
+    """Each call must say which cluster it means; the user's own kubeconfig may mean another by now."""
+    given = f" --kubeconfig {checkout.kubeconfig}"
+    assert given in line
+    return line.replace(given, "")

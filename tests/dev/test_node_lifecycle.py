@@ -1,7 +1,7 @@
 """A local node starts, ends and starts again, however it ended, and leaves nothing behind.
 
 Needs root, and Kubernetes and CoreDNS in the cache (`make cluster`). BULLHERD_NODE_ROUNDS=20 goes round as
-often as a release is to be tried; a few times by default. The times are in the output: pytest -s.
+often as a release is to be tried; five times by default. The times are in the output: pytest -s.
 """
 
 import os
@@ -17,7 +17,7 @@ from dev.process import output
 from tests.dev.pods import Pods
 from tests.dev.traces import traces
 
-ROUNDS = int(os.environ.get("BULLHERD_NODE_ROUNDS", "2"))
+ROUNDS = int(os.environ.get("BULLHERD_NODE_ROUNDS", "5"))
 
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(120 + 60 * ROUNDS)]
 
@@ -36,7 +36,7 @@ def test_starts_and_ends_again_and_again(layout: Layout) -> None:
         lifecycle.down(layout)
         down = time.monotonic() - begin
         assert traces(layout) == []
-        print(f"round {number}: up {up:.1f} s, a pod {running:.1f} s later, down {down:.1f} s")  # noqa: T201
+        print(f"round {number}: up {up:.1f} s, a pod {running:.1f} s later, down {down:.1f} s")
 
 
 def test_up_on_a_running_node_is_instant(layout: Layout) -> None:

@@ -275,6 +275,7 @@ def test_notes_show_what_to_do_next() -> None:
     text = notes()
     assert "kind: QueueJob" in text
     assert "default: bullherd-redis.bullherd.svc:6379/0, for namespaces bullherd, default" in text
+    assert "its password is copied into Secret bullherd-connection-default there" in text
     assert "helm test bullherd -n bullherd" in text
     assert "WARNING" not in text
 

@@ -85,15 +85,13 @@ def test_the_operator_may_do_what_it_needs_and_no_more(default: Rendered) -> Non
         for group in rule["apiGroups"]
         for resource in rule["resources"]
     }
-    look = {"get", "list", "watch"}
     assert granted == {
-        ("bullherd.dev", "queuejobs"): look | {"patch"},
-        ("bullherd.dev", "queuejobs/status"): {"get", "patch", "update"},
-        ("apps", "deployments"): look | {"create", "patch"},
-        ("", "pods"): look,
-        ("", "events"): {"create", "patch"},
-        ("", "namespaces"): look,
-        ("apiextensions.k8s.io", "customresourcedefinitions"): look,
+        ("bullherd.dev", "queuejobs"): {"list", "watch"},
+        ("bullherd.dev", "queuejobs/status"): {"patch"},
+        ("apps", "deployments"): {"get", "list", "watch", "create", "patch"},
+        ("", "pods"): {"list"},
+        ("", "events"): {"create"},
+        ("apiextensions.k8s.io", "customresourcedefinitions"): {"list", "watch"},
     }
 
 

@@ -12,19 +12,22 @@ from tests.chart.release import Cluster, Release
 pytestmark = pytest.mark.cluster
 
 NEEDED = [
-    *((verb, "queuejobs.bullherd.dev") for verb in ("get", "list", "watch", "patch")),
-    *((verb, "queuejobs.bullherd.dev status") for verb in ("get", "patch", "update")),
+    *((verb, "queuejobs.bullherd.dev") for verb in ("list", "watch")),
+    ("patch", "queuejobs.bullherd.dev status"),
     *((verb, "deployments.apps") for verb in ("get", "list", "watch", "create", "patch")),
-    *((verb, "pods") for verb in ("get", "list", "watch")),
-    *((verb, "events") for verb in ("create", "patch")),
+    ("list", "pods"),
+    ("create", "events"),
 ]
 REFUSED = [
     *((verb, "secrets") for verb in ("get", "list", "watch", "create", "patch")),
-    *((verb, "deployments.apps") for verb in ("delete", "deletecollection")),
-    ("delete", "queuejobs.bullherd.dev"),
-    ("create", "pods"),
+    *((verb, "queuejobs.bullherd.dev") for verb in ("create", "update", "patch", "delete")),
+    ("update", "queuejobs.bullherd.dev status"),
+    *((verb, "deployments.apps") for verb in ("update", "delete", "deletecollection")),
+    *((verb, "pods") for verb in ("get", "watch", "create", "patch", "delete")),
     ("create", "pods exec"),
+    *((verb, "events") for verb in ("list", "patch", "delete")),
     ("create", "rolebindings.rbac.authorization.k8s.io"),
+    ("list", "namespaces"),
 ]
 
 
@@ -39,12 +42,13 @@ def test_the_operator_may_work_everywhere_and_read_no_secret(
     cluster, who = release.cluster, release.operator
     assert answers(cluster, who, NEEDED, "") == dict.fromkeys(NEEDED, True)
     assert answers(cluster, who, REFUSED, release.namespace) == dict.fromkeys(REFUSED, False)
-    for verb in ("get", "list", "watch"):
-        assert cluster.may(who, verb, "namespaces")
+    for verb in ("list", "watch"):
         assert cluster.may(who, verb, "customresourcedefinitions.apiextensions.k8s.io")
-    for verb in ("get", "update", "patch"):
+    for verb in ("get", "update"):
         assert cluster.may(who, verb, "leases.coordination.k8s.io/bullherd-operator", release.namespace)
         assert not cluster.may(who, verb, "leases.coordination.k8s.io/another", release.namespace)
+    for verb in ("patch", "delete"):
+        assert not cluster.may(who, verb, "leases.coordination.k8s.io/bullherd-operator", release.namespace)
     assert cluster.may(who, "create", "leases.coordination.k8s.io", release.namespace)
     assert not cluster.may(who, "create", "leases.coordination.k8s.io", "kube-system")
 

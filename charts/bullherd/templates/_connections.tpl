@@ -17,6 +17,17 @@ look into, so there each rendering has a new password unless one is given.
 {{- .Values.renderedRedisPassword -}}
 {{- end -}}
 
+{{/*
+How often the password was changed. Redis' pod carries it as an annotation, so that a new password restarts it; a checksum
+there would let whoever may see pods try passwords on it. Without a cluster to look into it is always 1.
+*/}}
+{{- define "bullherd.redis.passwordRevision" -}}
+{{- $held := lookup "v1" "Secret" .Release.Namespace (include "bullherd.redis.fullname" .) -}}
+{{- $before := dig "metadata" "annotations" "bullherd.dev/password-revision" "1" $held | atoi -}}
+{{- $same := or (not $held) (eq (include "bullherd.redis.password" .) (dig "data" "password" "" $held | b64dec)) -}}
+{{- ternary $before (add $before 1) $same -}}
+{{- end -}}
+
 {{/* The Secret that holds the embedded Redis' password in the release's namespace, and the key in it. */}}
 {{- define "bullherd.redis.passwordSecret" -}}
 {{- .Values.redis.embedded.existingSecret.name | default (include "bullherd.redis.fullname" .) -}}

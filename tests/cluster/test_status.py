@@ -6,12 +6,10 @@ Needs the cluster, redis-server, and Node with bullmq.
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import Any
 
 import pytest
 
 from bullherd.api import Condition, ConditionStatus, QueueCounts, QueueJob, QueueJobStatus, ScaleIn
-from bullherd.kube.client import Kubernetes
 from bullherd.kube.queuejobs import write_status
 from tests.cluster.queuejobs import condition, queuejob, ready, reasons, replicas
 from tests.fixtures.kubernetes import Body, Namespace
@@ -32,9 +30,7 @@ def status_writes(namespace: Namespace, name: str) -> list[tuple[float, Body]]:
     return written
 
 
-async def test_the_api_server_keeps_every_field(
-    namespace: Namespace, cluster: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_the_api_server_keeps_every_field(namespace: Namespace) -> None:
     created = await namespace.create(queuejob("orders"))
     moment = datetime(2026, 11, 24, 3, 4, 5, tzinfo=UTC)
     full = QueueJobStatus(
@@ -64,9 +60,7 @@ async def test_the_api_server_keeps_every_field(
     )
     assert all(value is not None for value in full.model_dump().values())
 
-    monkeypatch.setenv("KUBECONFIG", str(cluster.kubeconfig))
-    async with await Kubernetes.connect() as kubernetes:
-        await write_status(kubernetes, QueueJob.parse(created), full)
+    await write_status(namespace.api.as_operator, QueueJob.parse(created), full)
 
     stored = QueueJob.parse(await namespace.get("QueueJob", "orders"))
     assert stored.status == full

@@ -17,7 +17,6 @@ from bullherd.controllers.queuejobs import QueueJobReconciler
 from bullherd.controllers.registry import Registry
 from bullherd.controllers.server_watch import WatchIntervals
 from bullherd.controllers.statuses import StatusWriter
-from bullherd.kube.client import Kubernetes
 from bullherd.telemetry.health import Health
 from bullherd.telemetry.metrics import OperatorMetrics
 from tests.cluster.queuejobs import UNSCHEDULABLE, condition, queuejob, ready, reasons, replicas, steps
@@ -95,7 +94,7 @@ async def test_pods_that_are_refused_are_told(
 
 
 async def test_a_queuejob_that_bullherd_cannot_use(
-    namespace: Namespace, operator: Operator, bullmq_node_6: BullmqNode, cluster: Any, tmp_path: Path
+    namespace: Namespace, operator: Operator, bullmq_node_6: BullmqNode, tmp_path: Path
 ) -> None:
     """The CRD lets none through, so the reconciler is fed the body that an older CRD would have stored."""
     await bullmq_node_6.queue("orders").add_bulk(range(2))
@@ -107,13 +106,11 @@ async def test_a_queuejob_that_bullherd_cannot_use(
     old["spec"]["scaling"] |= {"minReplicas": 9, "maxReplicas": 3}
     old["spec"]["queue"]["name"] = "two words"
 
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("KUBECONFIG", str(cluster.kubeconfig))
-        kubernetes = await Kubernetes.connect()
+    kubernetes = namespace.api.as_operator
     metrics = OperatorMetrics()
     registry = Registry(lambda key: None)
     intervals = WatchIntervals(1.0, 30.0, 1)
-    async with kubernetes, DemandWatch(lambda key: None, intervals, Health(), metrics) as demand:
+    async with DemandWatch(lambda key: None, intervals, Health(), metrics) as demand:
         reconciler = QueueJobReconciler(
             kubernetes,
             registry,

@@ -14,19 +14,28 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass, replace
+from typing import Literal
 
 import structlog
 
 from bullherd.api import InvalidQueueJob, QueueJob
+from bullherd.controllers.claims import Claims
 from bullherd.controllers.connections import Connections
 from bullherd.controllers.demand import DemandWatch
+from bullherd.controllers.pods import PodLooks
 from bullherd.controllers.registry import JobKey, Registry
 from bullherd.controllers.statuses import Scaling, StatusWriter
-from bullherd.core.claims import QueueClaim
 from bullherd.core.connection import Connection, ConnectionProblem
 from bullherd.core.deployment import fingerprint_of
-from bullherd.core.reconcile import DeploymentState, Observed, Plan, decide
-from bullherd.core.snapshot import QueueKey
+from bullherd.core.reconcile import (
+    PODS_NOT_STARTING,
+    DeploymentState,
+    Observed,
+    Plan,
+    decide,
+    failure_of,
+    queue_of,
+)
 from bullherd.kube.client import Body, Kubernetes, KubernetesError
 from bullherd.kube.deployments import (
     apply_template,
@@ -84,6 +93,8 @@ class QueueJobReconciler:
         self._statuses = statuses
         self._metrics = metrics
         self._priority_class_prefix = priority_class_prefix
+        self._claims = Claims(kubernetes, registry, connections)
+        self._pods = PodLooks(kubernetes)
         self._applied: dict[JobKey, _Applied] = {}
 
     async def reconcile(self, key: JobKey) -> float | None:
@@ -103,37 +114,27 @@ class QueueJobReconciler:
             return await self._reconcile(key, known.job)
 
     async def claim_all(self) -> None:
-        """Note every known QueueJob's claim before the first reconcile.
-
-        Without it a younger QueueJob that happened to come first would start workers for a queue that is not
-        its own.
-        """
-        for key in self._registry.keys:
-            known = self._registry.job(key)
-            if known is not None and isinstance(known.job, QueueJob):
-                try:
-                    connection = await self._connections.resolve(known.job)
-                except KubernetesError as error:
-                    # Its own reconcile tells and tries again; the others do not wait for it.
-                    log.warning("claim_postponed", namespace=key[0], queuejob=key[1], reason=error.message)
-                    continue
-                self._claim(key, known.job, connection)
+        """Note every known QueueJob's claim; to be called before the first reconcile."""
+        await self._claims.note_all()
 
     async def _reconcile(self, key: JobKey, job: QueueJob) -> float | None:
         now = time.time()
         observed = await self._observe(key, job, now)
         plan = decide(observed, self._priority_class_prefix, now)
         before = observed.deployment.replicas if observed.deployment else 0
-        observed = await self._apply(key, observed, plan, now)
-        if observed.rejection is not None:
+        observed, error = await self._apply(key, observed, plan, now)
+        if observed.rejection is not None or error is not None:
             plan = decide(observed, self._priority_class_prefix, now)
         after = observed.deployment.replicas if observed.deployment else 0
         self._demand.set_asleep(key, after == 0)
         self._measure(key, observed, plan)
         status_due = await self._statuses.write(key, observed, plan, Scaling(before, after), now)
+        if error is not None:
+            raise error
         waits = (
             plan.requeue_after,
             status_due,
+            self._look_due(key, observed, now),
             _REFRESH,
             _RETRY_REFUSED if observed.rejection else None,
             _RETRY_UNREADABLE if observed.redis_problem else None,
@@ -144,10 +145,10 @@ class QueueJobReconciler:
         if self._demand.reading(key).problem is not None:
             self._connections.distrust(job)
         connection = await self._connections.resolve(job)
-        claim = self._claim(key, job, connection)
+        claim = self._claims.note(key, job, connection)
         rival = self._registry.rival_of(claim) if claim else None
         if isinstance(connection, Connection) and rival is None:
-            self._demand.follow(key, connection.endpoint, _queue_of(job))
+            self._demand.follow(key, connection.endpoint, queue_of(job))
         else:
             self._demand.forget(key)
         reading = self._demand.reading(key)
@@ -160,7 +161,7 @@ class QueueJobReconciler:
         applied = self._applied.get(key)
         rejection = applied.rejection if applied and now - applied.at < _RETRY_REFUSED else None
         lasts = _REFRESH if applied is None or applied.rejection is None else _RETRY_REFUSED
-        return Observed(
+        observed = Observed(
             job=job,
             connection=connection,
             rival=rival,
@@ -172,47 +173,51 @@ class QueueJobReconciler:
             refresh=applied is None or now - applied.at >= lasts,
             scale_in=self._statuses.scale_in(key, job),
         )
+        pods = await self._pods.look(key, self._look_due(key, observed, now), now)
+        return replace(observed, pods=pods)
 
-    def _claim(
-        self, key: JobKey, job: QueueJob, connection: Connection | ConnectionProblem
-    ) -> QueueClaim | None:
-        """A QueueJob without a usable connection claims nothing."""
-        claim = _claim_of(job, connection) if isinstance(connection, Connection) else None
-        self._registry.claim(key, claim)
-        return claim
+    def _look_due(self, key: JobKey, observed: Observed, now: float) -> float | None:
+        """Seconds until the workers' pods are worth a look; never while the QueueJob is not accepted."""
+        if isinstance(observed.connection, ConnectionProblem) or observed.rival is not None:
+            return None
+        in_trouble = self._statuses.tells(key, observed.job, PODS_NOT_STARTING)
+        return self._pods.due(key, observed.workers, in_trouble, now)
 
-    async def _apply(self, key: JobKey, observed: Observed, plan: Plan, now: float) -> Observed:
-        """Carry out the plan; what comes back has the Deployment as it then is, and why it was refused, if it
-        was.
+    async def _apply(
+        self, key: JobKey, observed: Observed, plan: Plan, now: float
+    ) -> tuple[Observed, KubernetesError | None]:
+        """Carry out the plan. What comes back has the Deployment as it then is, and why it was refused or
+        failed, if it was; the error is to be raised when that has been told.
         """
-        live = observed.deployment
+        live, manifest = observed.deployment, plan.manifest
+        doing: Literal["ScalingFailed", "ApplyFailed"] = "ApplyFailed"
         try:
-            if plan.manifest is not None and live is None:
-                live = self._seen(
-                    await create_deployment(self._kubernetes, plan.manifest, plan.replicas or 0)
-                )
+            if manifest is not None and live is None:
+                live = self._seen(await create_deployment(self._kubernetes, manifest, plan.replicas or 0))
             else:
                 if plan.replicas is not None:
+                    doing = "ScalingFailed"
                     live = self._seen(await scale_deployment(self._kubernetes, *key, plan.replicas))
-                if plan.manifest is not None:
-                    live = self._seen(await apply_template(self._kubernetes, plan.manifest))
+                if manifest is not None:
+                    doing = "ApplyFailed"
+                    live = self._seen(await apply_template(self._kubernetes, manifest))
         except KubernetesError as error:
             if await self._has_vanished(key, live, error):
                 self._registry.remove_deployment(key)
                 raise
-            if not error.refused or plan.manifest is None:
+            if error.unanswered:
+                # Nor would the API server take the news.
                 raise
-            self._applied[key] = _Applied(fingerprint_of(plan.manifest), now, error.message)
+            observed = replace(observed, deployment=live)
+            if not error.refused or manifest is None or doing == "ScalingFailed":
+                return replace(observed, failure=failure_of(doing, plan, error.message)), error
+            self._applied[key] = _Applied(fingerprint_of(manifest), now, error.message)
             log.warning("template_rejected", namespace=key[0], queuejob=key[1], reason=error.message)
-            return replace(
-                observed,
-                deployment=live,
-                rejection=error.message,
-                rejected_fingerprint=fingerprint_of(plan.manifest),
-            )
-        if plan.manifest is not None:
-            self._applied[key] = _Applied(fingerprint_of(plan.manifest), now)
-        return replace(observed, deployment=live)
+            rejected = fingerprint_of(manifest)
+            return replace(observed, rejection=error.message, rejected_fingerprint=rejected), None
+        if manifest is not None:
+            self._applied[key] = _Applied(fingerprint_of(manifest), now)
+        return replace(observed, deployment=live), None
 
     async def _has_vanished(self, key: JobKey, live: DeploymentState | None, error: KubernetesError) -> bool:
         """Whether a request failed because the Deployment is gone and its watch has not said so: replicas
@@ -237,20 +242,5 @@ class QueueJobReconciler:
         self._demand.forget(key)
         self._statuses.forget(key)
         self._metrics.forget(*key)
+        self._pods.forget(key)
         self._applied.pop(key, None)
-
-
-def _claim_of(job: QueueJob, connection: Connection) -> QueueClaim:
-    metadata = job.metadata
-    return QueueClaim(
-        namespace=metadata.namespace,
-        name=metadata.name,
-        uid=metadata.uid,
-        created=metadata.creation_timestamp.timestamp(),
-        server=connection.endpoint.address,
-        queue=_queue_of(job),
-    )
-
-
-def _queue_of(job: QueueJob) -> QueueKey:
-    return QueueKey(job.spec.queue.prefix, job.spec.queue.name)

@@ -6,9 +6,9 @@ than what is known (a watch event that was overtaken by the answer to our own re
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from bullherd.api import InvalidQueueJob, QueueJob
@@ -32,11 +32,14 @@ def _version(body: Mapping[str, Any]) -> int:
 
 @dataclass(frozen=True, slots=True)
 class KnownQueueJob:
-    """A QueueJob as it was seen last; ``job`` is what is wrong with it when it does not parse."""
+    """A QueueJob as it was seen last; ``job`` is what is wrong with it when it does not parse. ``created``:
+    unix seconds.
+    """
 
     version: int
     uid: str
     generation: int
+    created: float
     job: QueueJob | InvalidQueueJob
 
     @property
@@ -53,7 +56,7 @@ class Registry:
         self._jobs: dict[JobKey, KnownQueueJob] = {}
         self._deployments: dict[JobKey, tuple[int, DeploymentState]] = {}
         self._claims: dict[JobKey, QueueClaim] = {}
-        self._claimants: defaultdict[tuple[str, QueueKey], set[JobKey]] = defaultdict(set)
+        self._claimants: dict[tuple[str, QueueKey], set[JobKey]] = {}
 
     @property
     def keys(self) -> list[JobKey]:
@@ -80,8 +83,11 @@ class Registry:
             job = QueueJob.parse(body)
         except InvalidQueueJob as invalid:
             job = invalid
-        fresh = KnownQueueJob(_version(body), metadata["uid"], metadata.get("generation", 0), job)
+        created = datetime.fromisoformat(metadata["creationTimestamp"]).timestamp()
+        fresh = KnownQueueJob(_version(body), metadata["uid"], metadata.get("generation", 0), created, job)
         self._jobs[key] = fresh
+        if known is not None and known.uid != fresh.uid:
+            self.claim(key, None)
         if known is None or (known.uid, known.generation) != (fresh.uid, fresh.generation):
             self._wake(key)
 
@@ -126,16 +132,24 @@ class Registry:
             return
         if before is not None:
             del self._claims[key]
-            self._claimants[before.server, before.queue].discard(key)
-            self._wake_all(self._claimants[before.server, before.queue])
+            others = self._claimants[before.server, before.queue]
+            others.discard(key)
+            if not others:
+                del self._claimants[before.server, before.queue]
+            self._wake_all(others)
         if claim is not None:
             self._claims[key] = claim
-            self._wake_all(self._claimants[claim.server, claim.queue])
-            self._claimants[claim.server, claim.queue].add(key)
+            claimants = self._claimants.setdefault((claim.server, claim.queue), set())
+            self._wake_all(claimants)
+            claimants.add(key)
+
+    def has_claim(self, key: JobKey) -> bool:
+        """Whether a QueueJob's claim is noted."""
+        return key in self._claims
 
     def rival_of(self, claim: QueueClaim) -> QueueClaim | None:
         """The older QueueJob that has this queue, if there is one."""
-        claimants = self._claimants[claim.server, claim.queue]
+        claimants = self._claimants.get((claim.server, claim.queue), ())
         return rival_of(claim, [self._claims[key] for key in claimants])
 
     def _wake_all(self, keys: Iterable[JobKey]) -> None:

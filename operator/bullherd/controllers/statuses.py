@@ -7,7 +7,8 @@ what stands in the resource.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Literal
 
@@ -26,11 +27,14 @@ from bullherd.telemetry.metrics import OperatorMetrics
 
 log = structlog.get_logger(__name__)
 
+_Event = tuple[Literal["Normal", "Warning"], str, str]
+"""Type, reason and message."""
+
 
 @dataclass
 class _Written:
     """What stands in a resource's status as far as this process knows. ``at``: unix seconds of its own last
-    write.
+    write. ``untold``: scalings that it does not tell of yet.
     """
 
     uid: str
@@ -38,6 +42,7 @@ class _Written:
     scale_in: ScaleIn | None
     last_scale_at: datetime | None
     at: float = 0.0
+    untold: list[_Event] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +76,12 @@ class StatusWriter:
         """The wait to shrink that is under way."""
         return self._memory(key, job).scale_in
 
+    def tells(self, key: JobKey, job: QueueJob, reason: str) -> bool:
+        """Whether the last status that was written says that the QueueJob is not ready for this reason."""
+        status = self._memory(key, job).status
+        ready = status.condition(READY) if status else None
+        return ready is not None and (ready.status, ready.reason) == (ConditionStatus.FALSE, reason)
+
     async def write(
         self, key: JobKey, observed: Observed, plan: Plan, scaling: Scaling, now: float
     ) -> float | None:
@@ -79,6 +90,7 @@ class StatusWriter:
         memory.scale_in = plan.scale_in
         if scaling.direction is not None:
             memory.last_scale_at = datetime.fromtimestamp(now, UTC)
+            memory.untold.append(_scaled(scaling, plan))
             self._count(key, scaling, plan)
         previous = memory.status.conditions if memory.status else ()
         conditions = conditions_from(plan.findings, previous, observed.job.metadata.generation, now)
@@ -94,7 +106,9 @@ class StatusWriter:
             raise
         memory.status, memory.at = status, now
         self._invalid.pop(key, None)
-        await self._emit(observed.job, transitions(plan.findings, previous), scaling, plan, now)
+        events = [*_changes(transitions(plan.findings, previous)), *memory.untold]
+        memory.untold.clear()
+        await self._emit(observed.job, events, now)
         return None
 
     async def report_invalid(
@@ -140,24 +154,24 @@ class StatusWriter:
             reason=plan.reason,
         )
 
-    async def _emit(
-        self, job: QueueJob, changed: tuple[Finding, ...], scaling: Scaling, plan: Plan, now: float
-    ) -> None:
-        events: list[tuple[Literal["Normal", "Warning"], str, str]] = [
-            (
-                "Warning" if finding.status is ConditionStatus.FALSE else "Normal",
-                finding.reason,
-                finding.message,
-            )
-            for finding in changed
-            if finding.type == READY and finding.status is not ConditionStatus.UNKNOWN
-        ]
-        if scaling.direction is not None:
-            reason = "ScaledUp" if scaling.direction == "up" else "ScaledDown"
-            events.append(("Normal", reason, f"{scaling.before} to {scaling.after} replicas: {plan.reason}"))
+    async def _emit(self, job: QueueJob, events: Iterable[_Event], now: float) -> None:
         for type_, reason, message in events:
             try:
                 await emit_event(self._kubernetes, job, type_, reason, message, now)
             except KubernetesError as error:
                 # An Event is a courtesy: failing to write one must not repeat the cycle.
                 log.warning("event_not_written", namespace=job.metadata.namespace, reason=error.message)
+
+
+def _changes(changed: Iterable[Finding]) -> Iterator[_Event]:
+    for finding in changed:
+        if finding.type == READY and finding.status is not ConditionStatus.UNKNOWN:
+            type_: Literal["Normal", "Warning"] = (
+                "Warning" if finding.status is ConditionStatus.FALSE else "Normal"
+            )
+            yield type_, finding.reason, finding.message
+
+
+def _scaled(scaling: Scaling, plan: Plan) -> _Event:
+    reason = "ScaledUp" if scaling.direction == "up" else "ScaledDown"
+    return "Normal", reason, f"{scaling.before} to {scaling.after} replicas: {plan.reason}"

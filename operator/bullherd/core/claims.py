@@ -2,6 +2,10 @@
 
 Two Deployments on one queue would each be sized for the whole backlog. The oldest QueueJob keeps the queue;
 the others wait and say whose it is, and the next oldest takes over when it goes.
+
+A Redis is known by the host, port and database that connections and QueueJobs name. The same one under two
+host names (a Service and its IP address, say) is taken for two, and the rule above does not hold between
+them: whether two names lead to one server is more than a name tells.
 """
 
 from __future__ import annotations
@@ -10,6 +14,14 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from bullherd.core.snapshot import QueueKey
+
+
+@dataclass(frozen=True, slots=True)
+class ServedQueue:
+    """A queue on a server; ``server`` is the endpoint's address."""
+
+    server: str
+    queue: QueueKey
 
 
 @dataclass(frozen=True, slots=True)

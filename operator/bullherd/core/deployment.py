@@ -13,12 +13,16 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from bullherd.api import GROUP, VERSION, QueueJob
+from bullherd.core.claims import ServedQueue
 from bullherd.core.connection import Connection, SecretKey, WorkerSecrets
+from bullherd.core.snapshot import QueueKey
 
 MANAGED_BY_LABEL = "app.kubernetes.io/managed-by"
 MANAGED_BY = "bullherd"
 QUEUEJOB_LABEL = f"{GROUP}/queuejob"
 FINGERPRINT_ANNOTATION = f"{GROUP}/fingerprint"
+REDIS_ANNOTATION = f"{GROUP}/redis"
+QUEUE_ANNOTATION = f"{GROUP}/queue"
 
 _TLS_FOLDER = "/var/run/bullherd/redis-tls"
 _TLS_VOLUME = "bullherd-redis-tls"
@@ -44,8 +48,24 @@ def worker_deployment(job: QueueJob, connection: Connection, priority_class_pref
             "template": _pod_template(job, connection, priority_class_prefix, labels),
         },
     }
-    manifest["metadata"]["annotations"] = {FINGERPRINT_ANNOTATION: _fingerprint(manifest)}
+    annotations = manifest["metadata"]["annotations"] = {
+        REDIS_ANNOTATION: connection.endpoint.address,
+        QUEUE_ANNOTATION: f"{job.spec.queue.prefix}:{job.spec.queue.name}",
+    }
+    annotations[FINGERPRINT_ANNOTATION] = _fingerprint(manifest)
     return manifest
+
+
+def served_queue(annotations: Mapping[str, str]) -> ServedQueue | None:
+    """Which queue the workers of a Deployment work, from its annotations; None when those do not say.
+
+    Not from the workers' environment, where a user's own names win.
+    """
+    server, queue = annotations.get(REDIS_ANNOTATION), annotations.get(QUEUE_ANNOTATION)
+    if server is None or queue is None:
+        return None
+    prefix, _, name = queue.rpartition(":")
+    return ServedQueue(server, QueueKey(prefix, name))
 
 
 def fingerprint_of(manifest: Manifest) -> str:

@@ -9,17 +9,20 @@ cannot be read holds the replicas.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 from bullherd.api import ConditionStatus, QueueJob
-from bullherd.core.claims import QueueClaim
+from bullherd.core.claims import QueueClaim, ServedQueue
 from bullherd.core.conditions import Finding
 from bullherd.core.connection import Connection, ConnectionProblem
 from bullherd.core.deployment import Manifest, fingerprint_of, worker_deployment
+from bullherd.core.pods import PodState, why_none_works
 from bullherd.core.scaling import ScaleIn, ScalingDecision, ScalingPolicy, decide_replicas
-from bullherd.core.snapshot import QueueSnapshot
+from bullherd.core.snapshot import QueueKey, QueueSnapshot
 
 READY = "Ready"
 REDIS_REACHABLE = "RedisReachable"
+PODS_NOT_STARTING = "PodsNotStarting"
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +30,8 @@ class DeploymentState:
     """What matters of a live Deployment. ``scaling_owned``: our scaling field manager owns its replicas
     already.
 
-    ``problem``: why it cannot start pods, in the words of its own conditions.
+    ``serves``: the queue that its pods work. ``unavailable_since``: since when too few of them are ready,
+    unix seconds. ``problem``: why it cannot start pods, in the words of its own conditions.
     """
 
     owner_uid: str | None
@@ -36,7 +40,19 @@ class DeploymentState:
     existing_replicas: int = 0
     ready_replicas: int = 0
     scaling_owned: bool = False
+    serves: ServedQueue | None = None
+    unavailable_since: float | None = None
     problem: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """A request about the Deployment that failed, and is tried again; ``reason`` is CamelCase for the
+    condition.
+    """
+
+    reason: Literal["ScalingFailed", "ApplyFailed"]
+    message: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +61,8 @@ class Observed:
 
     ``redis_problem``: why the last read of the queue failed; ``snapshot`` is then the last good one, or None.
     ``rejection``: what the API server said when it refused the manifest with ``rejected_fingerprint``.
-    ``refresh``: apply the manifest though the Deployment seems to have it, in case somebody edited it.
+    ``failure``: what just went wrong otherwise. ``refresh``: apply the manifest though the Deployment seems
+    to have it, in case somebody edited it. ``pods``: the workers', when there was reason to look at them.
     """
 
     job: QueueJob
@@ -56,7 +73,9 @@ class Observed:
     deployment: DeploymentState | None = None
     rejection: str | None = None
     rejected_fingerprint: str | None = None
+    failure: Failure | None = None
     refresh: bool = False
+    pods: tuple[PodState, ...] | None = None
     scale_in: ScaleIn | None = None
 
     @property
@@ -103,7 +122,7 @@ def decide(observed: Observed, priority_class_prefix: str, now: float) -> Plan:
     needs_apply = (applied != wanted or observed.refresh) and not refused
     missing = observed.deployment is None and refused
     return Plan(
-        findings=(_ready(observed, refused), _redis_reachable(observed)),
+        findings=(_ready(observed, refused, now), _redis_reachable(observed)),
         reason=scaling.reason,
         manifest=manifest if needs_apply else None,
         replicas=None if missing else _replicas_to_write(observed, scaling, needs_apply),
@@ -111,6 +130,22 @@ def decide(observed: Observed, priority_class_prefix: str, now: float) -> Plan:
         scale_in=scaling.scale_in,
         requeue_after=scaling.requeue_after,
     )
+
+
+def failure_of(doing: Literal["ScalingFailed", "ApplyFailed"], plan: Plan, said: str) -> Failure:
+    """What to tell of a request that failed while a plan was carried out; ``said`` by the API server."""
+    scaling = f"scale the workers to {plan.replicas}"
+    what = scaling if doing == "ScalingFailed" else "apply the workers' Deployment"
+    return Failure(
+        doing,
+        f"Bullherd could not {what}: {said.rstrip('.')}. It tries again; if that does not help, mend what "
+        f"this names: the operator's own rights, an admission webhook, a quota, or the cluster.",
+    )
+
+
+def queue_of(job: QueueJob) -> QueueKey:
+    """The queue that a QueueJob names."""
+    return QueueKey(job.spec.queue.prefix, job.spec.queue.name)
 
 
 def policy_of(job: QueueJob) -> ScalingPolicy:
@@ -156,27 +191,36 @@ def _stranger(observed: Observed) -> str | None:
     )
 
 
-def _ready(observed: Observed, refused: bool) -> Finding:
+def _ready(observed: Observed, refused: bool, now: float) -> Finding:
     if refused:
-        return Finding(
-            READY,
-            ConditionStatus.FALSE,
+        return _not_ready(
             "TemplateRejected",
-            f"The API server refused the workers' Deployment: {observed.rejection}. Mend spec.template.",
+            f"The API server refused the workers' Deployment: {observed.rejection}. Mend what it names: "
+            f"spec.template, or else a quota, an admission webhook or the operator's own rights. Bullherd "
+            f"tries again every 30 s.",
         )
+    if observed.failure is not None:
+        return _not_ready(observed.failure.reason, observed.failure.message)
     if observed.snapshot is None or observed.redis_problem is not None:
         problem = observed.redis_problem
         if problem is None:
             return Finding(READY, ConditionStatus.UNKNOWN, "Starting", "The queue has not been read yet.")
-        return Finding(
-            READY,
-            ConditionStatus.FALSE,
-            "QueueUnreadable",
-            f"{problem} The replicas are held until it can be read.",
-        )
-    if observed.deployment is not None and observed.deployment.problem:
-        return Finding(READY, ConditionStatus.FALSE, "PodsNotStarting", observed.deployment.problem)
+        return _not_ready("QueueUnreadable", f"{problem} The replicas are held until it can be read.")
+    if (trouble := _trouble_of_pods(observed, now)) is not None:
+        return _not_ready(PODS_NOT_STARTING, trouble)
     return Finding(READY, ConditionStatus.TRUE, "Scaling", "The queue is read and its workers are scaled.")
+
+
+def _not_ready(reason: str, message: str) -> Finding:
+    return Finding(READY, ConditionStatus.FALSE, reason, message)
+
+
+def _trouble_of_pods(observed: Observed, now: float) -> str | None:
+    live = observed.deployment
+    if live is None or observed.pods is None:
+        return live.problem if live else None
+    waited = 0.0 if live.unavailable_since is None else now - live.unavailable_since
+    return why_none_works(observed.pods, waited, live.problem, now)
 
 
 def _redis_reachable(observed: Observed) -> Finding:

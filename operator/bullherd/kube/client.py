@@ -50,6 +50,11 @@ class KubernetesError(Exception):
         self.message = message
 
     @property
+    def unanswered(self) -> bool:
+        """The API server said nothing: it is away."""
+        return self.status == 0
+
+    @property
     def refused(self) -> bool:
         """The API server understood and said no to this very object: trying it again unchanged is no use."""
         return self.status in (400, 403, 422)
@@ -91,9 +96,13 @@ class Kubernetes:
         """One object; ``KubernetesError.missing`` when there is none."""
         return await self._request("GET", resource.path(namespace, name))
 
-    async def list(self, resource: Resource, namespace: str | None = None) -> Body:
-        """All objects of a namespace, or of the cluster."""
-        return await self._request("GET", resource.path(namespace))
+    async def list(
+        self, resource: Resource, namespace: str | None = None, labels: Mapping[str, str] | None = None
+    ) -> Body:
+        """All objects of a namespace, or of the cluster; with ``labels``, only those that have them."""
+        selector = ",".join(f"{name}={value}" for name, value in (labels or {}).items())
+        query = {"labelSelector": selector} if selector else None
+        return await self._request("GET", resource.path(namespace), query=query)
 
     async def create(self, resource: Resource, namespace: str, body: Body) -> Body:
         """A new object; ``KubernetesError.conflict`` when it exists."""

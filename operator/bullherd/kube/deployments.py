@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from datetime import datetime
 from typing import Any
 
-from bullherd.core.deployment import FINGERPRINT_ANNOTATION, Manifest
+from bullherd.core.deployment import FINGERPRINT_ANNOTATION, Manifest, served_queue
 from bullherd.core.reconcile import DeploymentState
 from bullherd.kube.client import Body, Kubernetes, KubernetesError, Resource
 
@@ -57,21 +58,31 @@ async def scale_deployment(kubernetes: Kubernetes, namespace: str, name: str, re
 def deployment_state(body: Mapping[str, Any]) -> DeploymentState:
     """A Deployment object of the API as the core sees it."""
     metadata, spec, status = body["metadata"], body["spec"], body.get("status") or {}
+    annotations = metadata.get("annotations") or {}
+    conditions = {condition["type"]: condition for condition in status.get("conditions") or []}
     owners = metadata.get("ownerReferences") or []
     return DeploymentState(
         owner_uid=next((owner["uid"] for owner in owners if owner.get("controller")), None),
-        fingerprint=(metadata.get("annotations") or {}).get(FINGERPRINT_ANNOTATION),
+        fingerprint=annotations.get(FINGERPRINT_ANNOTATION),
+        serves=served_queue(annotations),
         replicas=spec.get("replicas", 1),
         existing_replicas=status.get("replicas", 0),
         ready_replicas=status.get("readyReplicas", 0),
         scaling_owned=any(
             field.get("manager") == SCALING_MANAGER for field in metadata.get("managedFields") or []
         ),
-        problem=_problem_of(status.get("conditions") or []),
+        unavailable_since=_since(conditions.get("Available"), "False"),
+        problem=_problem_of(conditions.values()),
     )
 
 
-def _problem_of(conditions: list[Mapping[str, Any]]) -> str | None:
+def _since(condition: Mapping[str, Any] | None, status: str) -> float | None:
+    if condition is None or condition["status"] != status:
+        return None
+    return datetime.fromisoformat(condition["lastTransitionTime"]).timestamp()
+
+
+def _problem_of(conditions: Iterable[Mapping[str, Any]]) -> str | None:
     """ReplicaFailure: the API server refuses the pods (quota, Pod Security). Not progressing: they never
     become ready.
     """

@@ -1,10 +1,14 @@
-"""Kubernetes Events about a QueueJob: one for each transition, written after the status."""
+"""Kubernetes Events about a QueueJob: one for each transition, written after the status.
+
+kubectl sorts them by their time, which has whole seconds, and those of one second by their name. So the names
+are in order, too, as client-go's are.
+"""
 
 from __future__ import annotations
 
+import time
 from datetime import UTC, datetime
 from typing import Literal
-from uuid import uuid4
 
 from bullherd.api import GROUP, VERSION, QueueJob
 from bullherd.kube.client import Kubernetes, Resource
@@ -31,7 +35,7 @@ async def emit_event(
         {
             "apiVersion": "v1",
             "kind": "Event",
-            "metadata": {"name": f"{metadata.name}.{uuid4().hex[:16]}", "namespace": metadata.namespace},
+            "metadata": {"name": f"{metadata.name}.{time.time_ns():016x}", "namespace": metadata.namespace},
             "involvedObject": {
                 "apiVersion": f"{GROUP}/{VERSION}",
                 "kind": "QueueJob",

@@ -123,6 +123,11 @@ class Cluster:
         (ready,) = (c for c in conditions if c["type"] == "Ready")
         return ready["status"], ready["reason"]
 
+    def message(self, name: str = "emails") -> str:
+        conditions = self.api.look(QUEUEJOBS, "shop", name)["status"]["conditions"]
+        message: str = next(c["message"] for c in conditions if c["type"] == "Ready")
+        return message
+
     def managers(self) -> list[str]:
         fields = self.api.look(DEPLOYMENTS, *KEY)["metadata"]["managedFields"]
         return [field["manager"] for field in fields]

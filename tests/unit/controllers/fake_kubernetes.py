@@ -89,12 +89,16 @@ class FakeKubernetes(Kubernetes):
         await self._received("GET", resource, name, {})
         return self._there((resource.plural, namespace, name))
 
-    async def list(self, resource: Resource, namespace: str | None = None) -> Body:
+    async def list(
+        self, resource: Resource, namespace: str | None = None, labels: Mapping[str, str] | None = None
+    ) -> Body:
         await self._received("LIST", resource, namespace or "", {})
         items = [
             copy.deepcopy(body)
             for (plural, where, _), body in self._objects.items()
-            if plural == resource.plural and namespace in (None, where)
+            if plural == resource.plural
+            and namespace in (None, where)
+            and (labels or {}).items() <= body["metadata"].get("labels", {}).items()
         ]
         return {"items": items, "metadata": {"resourceVersion": str(self._version)}}
 

@@ -130,6 +130,78 @@ class TestRefusedTemplates:
         assert cluster.replicas() == 2
 
 
+class TestRefusedScaling:
+    @staticmethod
+    def refuse_scaling(cluster: Cluster, status: int) -> None:
+        def refuses(method: str, plural: str, body: dict[str, Any]) -> KubernetesError | None:
+            is_scaling = method == "APPLY" and "template" not in body["spec"]
+            return KubernetesError(status, "no more workers today") if is_scaling else None
+
+        cluster.api.refuses = refuses
+
+    @pytest.mark.parametrize("status", [403, 409, 422, 500])
+    async def test_is_told_and_tried_again_and_heals(self, cluster: Cluster, status: int) -> None:
+        cluster.put()
+        cluster.redis.shows()
+        await cluster.turn()
+        self.refuse_scaling(cluster, status)
+        cluster.redis.shows(waiting=4)
+        for _ in range(3):
+            with pytest.raises(KubernetesError):
+                await cluster.turn(after=1)
+        assert cluster.ready() == ("False", "ScalingFailed")
+        assert "scale the workers to 4: no more workers today. It tries again" in cluster.message()
+        assert cluster.api.look(QUEUEJOBS, *KEY)["status"]["backlog"] == 4
+        assert cluster.redis.asleep[KEY] is True
+        assert cluster.events() == ["Scaling", "ScalingFailed"]
+
+        cluster.api.refuses = lambda *_: None
+        await cluster.turn(after=1)
+        assert cluster.ready() == ("True", "Scaling")
+        assert cluster.replicas() == 4
+        assert cluster.events() == ["Scaling", "ScalingFailed", "Scaling", "ScaledUp"]
+
+    async def test_does_not_pass_for_a_refused_template(self, cluster: Cluster) -> None:
+        cluster.put()
+        cluster.redis.shows()
+        await cluster.turn()
+        self.refuse_scaling(cluster, 403)
+        cluster.put(generation=2, container={"image": "worker:2"})
+        cluster.redis.shows(waiting=4)
+        with pytest.raises(KubernetesError):
+            await cluster.turn(after=1)
+        assert cluster.ready() == ("False", "ScalingFailed")
+
+    async def test_a_template_that_fails_for_another_reason_is_told(self, cluster: Cluster) -> None:
+        cluster.put()
+        cluster.redis.shows(waiting=4)
+        cluster.api.refuses = lambda method, *_: (
+            KubernetesError(500, "etcd is slow today") if method == "APPLY" else None
+        )
+        with pytest.raises(KubernetesError):
+            await cluster.turn()
+        assert cluster.ready() == ("False", "ApplyFailed")
+        assert "apply the workers' Deployment: etcd is slow today." in cluster.message()
+
+    async def test_what_was_scaled_before_the_template_failed_is_told(self, cluster: Cluster) -> None:
+        cluster.put()
+        cluster.redis.shows()
+        await cluster.turn()
+
+        def refuses(method: str, plural: str, body: dict[str, Any]) -> KubernetesError | None:
+            is_template = method == "APPLY" and "template" in body["spec"]
+            return KubernetesError(500, "etcd is slow today") if is_template else None
+
+        cluster.api.refuses = refuses
+        cluster.put(generation=2, container={"image": "worker:2"})
+        cluster.redis.shows(waiting=4)
+        with pytest.raises(KubernetesError):
+            await cluster.turn(after=1)
+        assert cluster.replicas() == 4
+        assert cluster.redis.asleep[KEY] is False
+        assert cluster.events() == ["Scaling", "ApplyFailed", "ScaledUp"]
+
+
 class TestWhatOthersDo:
     async def test_a_strangers_deployment_is_never_touched(self, cluster: Cluster) -> None:
         stranger = {

@@ -162,6 +162,27 @@ async def test_no_event_tells_what_the_status_does_not_say_yet(cycle: Cycle) -> 
     assert [reason for _, reason, _ in cycle.events] == ["Scaling"]
 
 
+async def test_a_scaling_is_told_though_the_write_after_it_failed(cycle: Cycle) -> None:
+    await cycle.write()
+    with cycle.api.away(), pytest.raises(KubernetesError):
+        await cycle.write(NOW + 1, Scaling(0, 3))
+    await cycle.write(NOW + 2)
+    await cycle.write(NOW + 3)
+    assert [reason for _, reason, _ in cycle.events] == ["Scaling", "ScaledUp"]
+    assert cycle.events[-1][2].startswith("0 to 3 replicas")
+
+
+async def test_events_of_one_second_have_names_in_their_order(cycle: Cycle) -> None:
+    """By which kubectl describe sorts those of the same time."""
+    await cycle.write(scaling=Scaling(0, 3))
+    await cycle.write(redis_problem=AWAY)
+    await cycle.write()
+    events = cycle.api.all("events")
+    assert len(events) == 4
+    by_name = sorted(events, key=lambda event: event["metadata"]["name"])
+    assert [event["reason"] for event in by_name] == [event["reason"] for event in events]
+
+
 async def test_a_queuejob_that_is_gone_by_now_is_no_failure(cycle: Cycle) -> None:
     cycle.api.remove(QUEUEJOBS, *KEY)
     assert await cycle.write() is None

@@ -41,6 +41,8 @@ TLS = with_tls(connection(ca=SecretKey("redis-ca", "my-ca.pem"), client_certific
 def test_the_whole_manifest_of_the_least_queuejob() -> None:
     manifest = manifest_of(job(concurrency=5))
     fingerprint = manifest["metadata"].pop("annotations")
+    assert fingerprint.pop("bullherd.dev/redis") == "redis.example:6379/0"
+    assert fingerprint.pop("bullherd.dev/queue") == "bull:emails"
     assert list(fingerprint) == ["bullherd.dev/fingerprint"]
     labels = {"app.kubernetes.io/managed-by": "bullherd", "bullherd.dev/queuejob": "emails"}
     assert manifest == {
@@ -294,4 +296,4 @@ class TestFingerprint:
         assert fingerprint_of(manifest_of(job(), changed)) == GOLDEN
 
 
-GOLDEN = "ad3f8581f827efd1"
+GOLDEN = "6511b97f6887a114"

@@ -274,7 +274,7 @@ CONDITIONS = [
         observed(rejection="spec.containers[0].image: Required", rejected_fingerprint=WANTED),
         (FALSE, "TemplateRejected"),
         (TRUE, "Read"),
-        ("spec.containers[0].image: Required", "Mend spec.template"),
+        ("spec.containers[0].image: Required", "Mend what it names: spec.template, or else a quota"),
     ),
     Said(
         "the template is refused and Redis is away: the template first, Redis has its own condition",

@@ -5,7 +5,7 @@ import json
 from rich.console import Console
 from rich.table import Table
 
-from dev.demo.steps import NAMESPACE, QUEUEJOB, Demo
+from dev.demo.steps import NAMESPACE, QUEUEJOB, WATCHED, Demo
 from dev.paths import Checkout
 
 
@@ -44,7 +44,10 @@ def print_report(checkout: Checkout) -> None:
         f"kubectl -n {NAMESPACE} describe queuejob {QUEUEJOB}",
         "kubectl explain queuejob.spec.scaling",
         "kubectl -n bullherd logs deployment/bullherd-operator --all-pods",
-        "make demo        # again, in seconds",
-        "make down        # remove it all",
+        f"kubectl -n {NAMESPACE} get pods --watch   # in a second terminal, while `make demo` runs again",
+        "make down                                  # remove it all",
     ):
         console.print(f"  {command}")
+    console.print(
+        f"Bullherd minds the namespaces {' and '.join(WATCHED)}: a QueueJob of your own can be in either."
+    )

@@ -39,11 +39,12 @@ async def test_the_operators_own_user(bullmq_node: BullmqNode, redis_server: Red
 
     await listener.follow([ORDERS])
     recovered: list[str] = []
-    while len(recovered) < 5:
-        result = (await recovery.check([ORDERS], time.time()))[ORDERS]
-        assert isinstance(result, tuple), result
-        recovered += result
-        await asyncio.sleep(0.1)
+    async with asyncio.timeout(10):
+        while len(recovered) < 5:
+            result = (await recovery.check([ORDERS], time.time()))[ORDERS]
+            assert isinstance(result, tuple), result
+            recovered += result
+            await asyncio.sleep(0.1)
     assert await listener.wait_for_activity(5) == {ORDERS}
     assert isinstance((await reader.snapshots([ORDERS], time.time()))[ORDERS], QueueSnapshot)
     assert await admin.execute_command("ACL", "LOG") == []

@@ -31,25 +31,35 @@ async def quiet(listener: ActivityListener) -> bool:
     return await listener.wait_for_activity(0.1) == NOTHING
 
 
-async def waiting(listener: ActivityListener, limit: float = 5.0) -> asyncio.Task[frozenset[QueueKey]]:
-    """A wait that is under way: Redis has its XREAD."""
-    task = asyncio.create_task(listener.wait_for_activity(limit))
-    await asyncio.sleep(0.05)
-    assert not task.done()
+async def waiting(listener: ActivityListener, server: RedisServer) -> asyncio.Task[frozenset[QueueKey]]:
+    """A wait that is under way: Redis has its XREAD, if there is any queue to listen to."""
+    task = asyncio.create_task(listener.wait_for_activity(5))
+    client = server.client()
+    async with asyncio.timeout(5):
+        while listener.followed and not any(map(is_blocked_in_xread, await client.client_list())):
+            assert not task.done()
+            await asyncio.sleep(0.001)
     return task
+
+
+def is_blocked_in_xread(client: dict[str, str]) -> bool:
+    """An entry of Redis' CLIENT LIST; the flag b is for blocked."""
+    return "b" in client["flags"] and client["cmd"] == "xread"
 
 
 @pytest.mark.parametrize("opts", [{}, {"delay": 50}, {"priority": 5}, {"lifo": True}])
 async def test_the_first_item_of_a_queue_is_heard(
-    bullmq_node: BullmqNode, listener: ActivityListener, opts: dict[str, Any]
+    redis_server: RedisServer, bullmq_node: BullmqNode, listener: ActivityListener, opts: dict[str, Any]
 ) -> None:
     await listener.follow([ORDERS, OTHER])
-    wait = await waiting(listener)
+    wait = await waiting(listener, redis_server)
     await bullmq_node.queue("orders").add(**opts)
     assert await wait == {ORDERS}
 
 
-async def test_what_else_makes_work_is_heard(bullmq_node: BullmqNode, listener: ActivityListener) -> None:
+async def test_what_else_makes_work_is_heard(
+    redis_server: RedisServer, bullmq_node: BullmqNode, listener: ActivityListener
+) -> None:
     queue = bullmq_node.queue("orders")
     worker = await queue.worker()
     item = await queue.add(data={"fail": "no"})
@@ -58,7 +68,7 @@ async def test_what_else_makes_work_is_heard(bullmq_node: BullmqNode, listener: 
     await queue.pause()
     await listener.follow([ORDERS])
     for work in (lambda: queue.on_item(item, "retry"), queue.resume, lambda: queue.add(delay=60_000)):
-        wait = await waiting(listener)
+        wait = await waiting(listener, redis_server)
         await work()
         assert await wait == {ORDERS}
         assert await quiet(listener)
@@ -90,10 +100,12 @@ async def test_a_bulk_of_items_is_one_hint(bullmq_node: BullmqNode, listener: Ac
     assert await quiet(listener)
 
 
-async def test_one_of_many_queues(bullmq_node_6: BullmqNode, listener: ActivityListener) -> None:
+async def test_one_of_many_queues(
+    redis_server: RedisServer, bullmq_node_6: BullmqNode, listener: ActivityListener
+) -> None:
     queues = [QueueKey("bull", f"queue-{n}") for n in range(300)]
     await listener.follow(queues)
-    wait = await waiting(listener)
+    wait = await waiting(listener, redis_server)
     await bullmq_node_6.queue("queue-217").add()
     assert await wait == {queues[217]}
 
@@ -106,32 +118,39 @@ async def test_a_wait_ends_in_time(listener: ActivityListener) -> None:
 
 
 async def test_silence_longer_than_redis_pys_own_timeout(listener: ActivityListener) -> None:
-    """redis-py 8 gives up a blocked connection after 5 s unless told otherwise (bullmq.md 0.1)."""
+    """Unless told otherwise, redis-py 8 gives up a connection, even a blocked one, that is silent for 5 s."""
     await listener.follow([ORDERS])
     assert await listener.wait_for_activity(5.5) == NOTHING
 
 
 async def test_a_wait_of_many_blocks(
-    bullmq_node_6: BullmqNode, listener: ActivityListener, monkeypatch: pytest.MonkeyPatch
+    redis_server: RedisServer,
+    bullmq_node_6: BullmqNode,
+    listener: ActivityListener,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(events, "LONGEST_BLOCK_S", 0.02)
     await listener.follow([ORDERS])
-    wait = await waiting(listener)
-    await asyncio.sleep(0.2)
+    wait = await waiting(listener, redis_server)
+    client = redis_server.client()
+    async with asyncio.timeout(5):
+        while (await client.info("commandstats")).get("cmdstat_xread", {"calls": 0})["calls"] < 5:
+            assert not wait.done()
+            await asyncio.sleep(0.01)
     await bullmq_node_6.queue("orders").add()
     assert await wait == {ORDERS}
 
 
 async def test_following_another_queue_takes_effect_at_once(
-    bullmq_node_6: BullmqNode, listener: ActivityListener
+    redis_server: RedisServer, bullmq_node_6: BullmqNode, listener: ActivityListener
 ) -> None:
     await listener.follow([])
-    wait = await waiting(listener)
+    wait = await waiting(listener, redis_server)
     await listener.follow([ORDERS])
     await bullmq_node_6.queue("orders").add()
     assert await wait == {ORDERS}
 
-    wait = await waiting(listener)
+    wait = await waiting(listener, redis_server)
     await listener.follow([OTHER])
     assert listener.followed == {OTHER}
     await bullmq_node_6.queue("orders").add()
@@ -168,7 +187,7 @@ async def test_a_key_that_turns_into_another_type_while_followed(
 ) -> None:
     await listener.follow([ORDERS, OTHER])
     await redis_server.client().set("bull:other:events", "not a stream")
-    wait = await waiting(listener)
+    wait = await waiting(listener, redis_server)
     await bullmq_node_6.queue("orders").add()
     assert await wait == {ORDERS}
     assert listener.followed == {ORDERS}
@@ -180,7 +199,7 @@ async def test_a_restart_loses_nothing(
     queue = bullmq_node_6.queue("orders")
     await queue.add()
     await listener.follow([ORDERS])
-    wait = await waiting(listener)
+    wait = await waiting(listener, redis_server)
     redis_server.stop()
     with pytest.raises(RedisUnavailable):
         await wait
@@ -215,7 +234,7 @@ async def test_over_tls(start_redis: StartRedis, start_node: StartNode) -> None:
     node = await start_node("v6", server)
     listener = ActivityListener(server.endpoint)
     await listener.follow([ORDERS])
-    wait = await waiting(listener)
+    wait = await waiting(listener, server)
     await node.queue("orders").add()
     assert await wait == {ORDERS}
     await listener.close()

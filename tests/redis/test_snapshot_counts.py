@@ -59,7 +59,7 @@ def counts(snapshot: QueueSnapshot) -> dict[str, object]:
 
 
 async def test_an_overdue_item_counts_without_any_worker(bullmq_node: BullmqNode, look: Look) -> None:
-    """bullmq.md 0.5: nobody moves it to ``wait`` while no worker is alive."""
+    """Only workers move it to ``wait``: while none is alive, it stays among the delayed."""
     before = time.time()
     await bullmq_node.queue("orders").add(delay=3000)
     after = time.time()
@@ -99,7 +99,7 @@ async def test_the_moment_that_was_told_is_the_moment_at_which_it_is_due(
 
 
 async def test_a_paused_queue_still_shows_what_waits(bullmq_node: BullmqNode, look: Look) -> None:
-    """bullmq.md 0.2: bullmq 5 renames ``wait`` to ``paused``, bullmq 6 leaves the items where they are."""
+    """bullmq 5 renames ``wait`` to ``paused``, bullmq 6 leaves the items where they are."""
     queue = bullmq_node.queue("orders")
     await queue.add_bulk([1, 2])
     await queue.pause()
@@ -119,7 +119,7 @@ async def test_a_paused_queue_still_shows_what_waits(bullmq_node: BullmqNode, lo
 async def test_a_queue_that_bullmq_5_and_6_both_use_while_paused(
     redis_server: RedisServer, start_node: StartNode, look: Look
 ) -> None:
-    """bullmq.md 0.2: 6 pauses and leaves its items in ``wait``, 5 then adds to ``paused``: all count."""
+    """6 pauses and leaves its items in ``wait``, 5 then adds to ``paused``: all count."""
     new, old = await start_node("v6", redis_server), await start_node("v5", redis_server)
     await new.queue("orders").add_bulk([1, 2, 3])
     await new.queue("orders").pause()

@@ -1,7 +1,7 @@
 """The steps of the demo.
 
-chart ─────────────┬─ QueueJob ─┬─ web app (adds items, waits for their results) ─┬─ training file
-database and rows ─┘            └─ workers (0 -> N -> 0, as they happen) ────────────┘
+namespace ─┬─ chart ─────────────┬─ QueueJob ─┬─ web app (adds items, waits for results) ─┬─ training file
+           └─ database and rows ─┘            └─ workers (0 -> N -> 0, as they happen) ──────┘
 
 Everything is applied, never created, so a second run finds what the first one left and is quick.
 """
@@ -44,10 +44,11 @@ def steps(checkout: Checkout) -> list[Step]:
         return Step(name, title, demo.explained(work), after)
 
     return [
+        step("namespaces", f"namespace {NAMESPACE}", demo.make_namespace, "cluster"),
         step("chart", "Bullherd (chart)", demo.install_chart,
-             "cluster", "go helm", *images(["bullherd", "bullherd-redis"])),
+             "namespaces", "go helm", *images(["bullherd", "bullherd-redis"])),
         step("database", "PostgreSQL with synthetic corrections", demo.fill_database,
-             "cluster", *images(["bullherd-postgres", "bullherd-correction-aggregation"])),
+             "namespaces", *images(["bullherd-postgres", "bullherd-correction-aggregation"])),
         step("queuejob", "QueueJob correction-aggregation", demo.apply_queuejob, "chart", "database"),
         step("web app", "the web app's items", demo.run_web_app, "queuejob", "npm examples/webapp"),
         step("workers", "worker pods", demo.watch_workers, "queuejob", "npm examples/webapp"),
@@ -78,9 +79,24 @@ class Demo:
 
         return explaining
 
+    def make_namespace(self, report: Report) -> None:
+        """Make it unless it is there; one that is just being deleted goes first."""
+        for name in (NAMESPACE, OPERATOR_NAMESPACE):
+            report.until(
+                f"the old namespace {name} is gone",
+                lambda name=name: _stays(self._kubectl.find("namespace", name)),  # type: ignore[misc]
+                limit=120,
+                todo=f"kubectl describe namespace {name} says what it waits for",
+            )
+        path = self._checkout.cluster / "demo" / "namespace.json"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        labels = {"pod-security.kubernetes.io/enforce": "restricted"}
+        body = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE, "labels": labels}}
+        path.write_text(json.dumps(body))
+        report.run(self._kubectl.command("apply", "--server-side", "--filename", path), limit=30)
+
     def install_chart(self, report: Report) -> str:
         """Helm's own upgrade --install; waited for here, where it shows what does not come up, and why."""
-        self._make_namespace(report)
         self._forget_interrupted_install(report)
         chart = self._checkout.root / "charts" / "bullherd"
         images = publish.read(self._checkout)
@@ -116,7 +132,6 @@ class Demo:
 
     def fill_database(self, report: Report) -> str:
         """The table and its rows; rows that are there already stay."""
-        self._make_namespace(report)
         for name in ("database.yaml", "training-data.yaml"):
             self._kubectl.apply(report, self._examples / name)
         self._kubectl.until(
@@ -223,22 +238,6 @@ class Demo:
     def manifests(self) -> list[Path]:
         """The manifests that were fetched, oldest range first."""
         return sorted(self.training_data.glob("*/manifest.json"))
-
-    def _make_namespace(self, report: Report) -> None:
-        """Two steps may want it at the same time, so it is applied; one that is being deleted goes first."""
-        for name in (NAMESPACE, OPERATOR_NAMESPACE):
-            report.until(
-                f"the old namespace {name} is gone",
-                lambda name=name: _stays(self._kubectl.find("namespace", name)),  # type: ignore[misc]
-                limit=120,
-                todo=f"kubectl describe namespace {name} says what it waits for",
-            )
-        path = self._checkout.cluster / "demo" / "namespace.json"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        labels = {"pod-security.kubernetes.io/enforce": "restricted"}
-        body = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE, "labels": labels}}
-        path.write_text(json.dumps(body))
-        report.run(self._kubectl.command("apply", "--server-side", "--filename", path), limit=30)
 
     def _forget_interrupted_install(self, report: Report) -> None:
         """Helm refuses to touch a release while it believes that somebody else is at it; nobody is."""

@@ -138,7 +138,8 @@ def _belongs_to(process: Path, uid: str) -> bool:
 def leader(namespace: Namespace) -> str:
     """The operator pod that acts; empty while none does."""
     lease = namespace.current("Lease", "bullherd-operator")
-    return str(lease["spec"].get("holderIdentity") or "") if lease else ""
+    identity = str(lease["spec"].get("holderIdentity") or "") if lease else ""
+    return identity.partition("_")[0]
 
 
 def operators(namespace: Namespace) -> list[Body]:

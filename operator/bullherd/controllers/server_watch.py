@@ -135,6 +135,7 @@ class ServerWatch:
             while True:
                 pulse.beat()
                 self._read_now.clear()
+                self._next_tick_at = 0.0
                 readable = await self._read(reader, tuple(self._readings))
                 pause = self._intervals.tick if readable else min(pause * 2, _LONGEST_PAUSE)
                 until_next = min(pause, self._until_next_due()) if readable else pause
@@ -247,7 +248,7 @@ class ServerWatch:
             if before.problem is not None:
                 log.info("queue_readable_again", queue=queue.name, prefix=queue.prefix)
         self._readings[queue] = after
-        if queue in self._asleep and time.time() < self._due_at(queue) < self._next_tick_at:
+        if queue in self._asleep and self._due_at(queue) < self._next_tick_at:
             # A hint told of it; the tick must plan anew.
             self._read_now.set()
         if _news(before) != _news(after):
@@ -257,14 +258,18 @@ class ServerWatch:
         """Seconds until a delayed item of a sleeping queue falls due: nobody else would notice that
         moment.
         """
-        now = time.time()
-        return min((at - now for queue in self._asleep if (at := self._due_at(queue)) > now), default=inf)
+        # A moment that passed since the look counts too: timers fire up to a millisecond early.
+        return max(0.0, min(map(self._due_at, self._asleep), default=inf) - time.time())
 
     def _due_at(self, queue: QueueKey) -> float:
-        """When the queue's next delayed item falls due, unix seconds; infinity when it has none."""
+        """When the next item falls due that was not at the last look, unix seconds; infinity when none will,
+        or nobody knows.
+        """
         reading = self._readings.get(queue)
-        at = reading.snapshot.next_delayed_at if reading and reading.snapshot else None
-        return inf if at is None else at
+        if reading is None or reading.snapshot is None or reading.problem is not None:
+            return inf
+        at = reading.snapshot.next_delayed_at
+        return at if at is not None and at > reading.snapshot.taken_at else inf
 
 
 def _news(reading: Reading) -> Reading:

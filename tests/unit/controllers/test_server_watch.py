@@ -271,6 +271,21 @@ async def test_the_tick_comes_early_for_a_delayed_item_that_only_a_hint_told_of(
 
 
 @in_virtual_time
+async def test_a_look_a_moment_too_early_is_repeated(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Timers fire up to a millisecond early, and then the item is due before the next wait is planned."""
+    watched = Watched(monkeypatch, tick=60)
+    watched.redis.counts[EMAILS] = {"delayed": 1, "next_delayed_at": NOW + 5}
+    watched.watch.add(EMAILS)
+    watched.watch.set_asleep(EMAILS, asleep=True)
+    async with watched.running():
+        await asyncio.sleep(4.999)
+        watched.redis.slow_by = [0.002]
+        watched.watch.add(EMAILS)  # a look just before, whose answer comes just after
+        await asyncio.sleep(0.01)
+        assert watched.redis.reads[-1][0] == pytest.approx(5.001, abs=0.0005)
+
+
+@in_virtual_time
 async def test_a_delayed_item_of_a_redis_that_is_away_makes_no_storm_of_reads(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

@@ -10,7 +10,13 @@ export function redisConnection(env = process.env) {
     db: Number(env.REDIS_DB || 0),
     tls:
       env.REDIS_TLS === "true"
-        ? { ca: env.REDIS_TLS_CA_FILE ? readFileSync(env.REDIS_TLS_CA_FILE) : undefined }
+        ? {
+            ca: contents(env.REDIS_TLS_CA_FILE),
+            cert: contents(env.REDIS_TLS_CERT_FILE),
+            key: contents(env.REDIS_TLS_KEY_FILE),
+          }
         : undefined,
   };
 }
+
+const contents = (file) => (file ? readFileSync(file) : undefined);

@@ -32,7 +32,7 @@ function connection() {
   };
   if (env.REDIS_TLS === "true") {
     const read = (file) => (file ? fs.readFileSync(file) : undefined);
-    options.tls = { ca: read(env.REDIS_TLS_CA_FILE), cert: read(env.TEST_TLS_CERT_FILE), key: read(env.TEST_TLS_KEY_FILE) };
+    options.tls = { ca: read(env.REDIS_TLS_CA_FILE), cert: read(env.REDIS_TLS_CERT_FILE), key: read(env.REDIS_TLS_KEY_FILE) };
   }
   return options;
 }

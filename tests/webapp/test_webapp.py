@@ -128,8 +128,13 @@ async def test_a_command_that_makes_no_sense(webapp: WebApp, arguments: list[str
     assert done.errors.startswith("demo.js: ")
 
 
-async def test_a_redis_with_login_and_tls(webapp: WebApp, start_redis: StartRedis) -> None:
-    server: RedisServer = start_redis(username="webapp", password="s3cret", db=2, tls=True)
+@pytest.mark.parametrize("client_certificate", [False, True], ids=["tls", "mtls"])
+async def test_a_redis_with_login_and_tls(
+    webapp: WebApp, start_redis: StartRedis, client_certificate: bool
+) -> None:
+    server: RedisServer = start_redis(
+        username="webapp", password="s3cret", db=2, tls=True, client_certificate=client_certificate
+    )
     done = await webapp.demo("add", "--jobs", "3", **server.environment)
     assert (done.code, len(done.lines)) == (0, 3)
     assert await server.client().llen("bull:correction-aggregation:wait") == 3

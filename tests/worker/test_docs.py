@@ -19,7 +19,7 @@ import yaml
 from bullherd.api import QueueJob
 from bullherd_worker.settings import QueueSettings, RedisSettings, WorkerSettings
 from tests.fixtures.node import NODE_FOLDER, BullmqNode, Major, NodeError, StartNode
-from tests.fixtures.redis import RedisServer, free_port
+from tests.fixtures.redis import RedisServer, StartRedis, free_port
 from tests.worker.conftest import ROOT, StartWorker, until
 from tests.worker.test_outcomes import in_state
 
@@ -115,11 +115,21 @@ async def test_the_redis_user_has_what_a_worker_needs(
 
 @pytest.mark.redis
 @pytest.mark.node
-@pytest.mark.parametrize("major", ["v5", "v6"])
+@pytest.mark.parametrize(
+    ("major", "login"),
+    [
+        pytest.param("v5", {}, id="v5"),
+        pytest.param("v6", {}, id="v6"),
+        pytest.param(
+            "v6", {"username": "ann", "password": "s", "tls": True, "client_certificate": True}, id="v6-mtls"
+        ),
+    ],
+)
 async def test_the_node_worker_works(
-    redis_server: RedisServer, start_node: StartNode, tmp_path: Path, major: Major
+    start_redis: StartRedis, start_node: StartNode, tmp_path: Path, major: Major, login: dict[str, Any]
 ) -> None:
     (script,) = blocks(NODE_PAGE, "js")
+    redis_server = start_redis(**login)
     node = await start_node(major, redis_server)
     (tmp_path / "worker.js").write_text(script)
     (tmp_path / "node_modules").symlink_to(NODE_FOLDER / major / "node_modules")

@@ -1,11 +1,12 @@
-"""Redis restarts, freezes, loses replies or is not there yet: the worker waits, and goes on. Needs redis-
-server, Node 20.
+"""Redis restarts, freezes, loses replies or is not there yet: the worker waits, and goes on. Needs
+redis-server, Node 20. Logins and TLS are in test_redis_login.py.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+import re
 import time
 from collections.abc import AsyncIterator
 
@@ -14,8 +15,8 @@ import pytest_asyncio
 
 from bullherd_worker.lua import load_scripts
 from tests.fixtures.node import BullmqNode
-from tests.fixtures.redis import RedisServer, StartRedis
-from tests.worker.conftest import StartWorker
+from tests.fixtures.redis import RedisServer
+from tests.worker.conftest import StartWorker, until
 from tests.worker.test_outcomes import in_state
 
 pytestmark = [pytest.mark.redis, pytest.mark.node]
@@ -94,24 +95,36 @@ async def test_a_frozen_redis_is_noticed(
 
 
 async def test_no_redis_at_the_start(start_worker: StartWorker, redis_server: RedisServer) -> None:
+    """It is healthy for as long as the setting says, then not, for want of Redis and nothing else."""
     redis_server.stop()
-    worker = await start_worker("q", kind="noop", ready=False)
+    worker = await start_worker(
+        "q", kind="noop", modules=("tests.worker.kinds", "tests.worker.impatient_health"), ready=False,
+        worker_redis_away_seconds=2,
+    )  # fmt: skip
     (away,) = await worker.event("redis_away")
     assert "127.0.0.1" in away["problem"]
-    assert (await worker.get("/healthz"))[0] == 200
+
+    async def unhealthy() -> bool:
+        return (await worker.get("/healthz"))[0] == 503
+
+    await until(unhealthy, every=0.1)
+    text = (await worker.get("/healthz"))[1]
+    assert re.fullmatch(r"Redis has not answered for \d s \(limit 2 s\)\n", text)
     redis_server.start()
     await worker.event("worker_started")
+    assert await worker.get("/healthz") == (200, "ok\n")
     assert await worker.terminate() == 0
 
 
-async def test_a_wrong_password_is_told(start_worker: StartWorker, start_redis: StartRedis) -> None:
-    server = start_redis(password="right")
-    worker = await start_worker("q", kind="noop", server=server, redis_password="wrong", ready=False)
-    (away,) = await worker.event("redis_away")
-    assert "password" in away["problem"].lower()
-    assert "wrong" not in away["problem"].replace("WRONGPASS", "")
-    worker = await start_worker("q", kind="noop", server=server)
+async def test_a_drain_before_redis_was_ever_there(
+    start_worker: StartWorker, redis_server: RedisServer
+) -> None:
+    redis_server.stop()
+    worker = await start_worker("q", kind="noop", ready=False)
+    await worker.event("redis_away")
     assert await worker.terminate() == 0
+    assert not worker.named("worker_started")
+    assert not worker.named("worker_broken")
 
 
 async def test_scripts_that_redis_forgot(
@@ -220,12 +233,3 @@ async def test_a_report_whose_reply_was_lost_is_not_reported_twice(
     (lost,) = await worker.event("worker_item_lost")
     assert lost["uncertain"] is True
     assert lost["jobId"] == ids[0]
-
-
-async def test_tls_and_a_login(
-    start_worker: StartWorker, start_redis: StartRedis, start_node: object
-) -> None:
-    server = start_redis(username="worker", password="pä ss", tls=True, client_certificate=False)
-    queue = (await start_node("v6", server)).queue("q")  # type: ignore[operator]
-    await start_worker("q", kind="noop", server=server)
-    await in_state(queue, await queue.add("x"), "completed")

@@ -44,7 +44,12 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
         settings = Settings()
     except ValidationError as error:
         _refuse(f"The environment is not complete: {describe_settings(error)}")
-    logs.configure(settings.worker.log_format, settings.worker.log_level)
+    password = settings.redis.password
+    logs.configure(
+        settings.worker.log_format,
+        settings.worker.log_level,
+        None if password is None else password.get_secret_value(),
+    )
     kind = _load(modules, settings)
     # Not asyncio.run, and not the interpreter's own end: both wait for handlers that ignore their
     # cancellation.

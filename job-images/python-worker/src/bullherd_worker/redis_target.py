@@ -6,9 +6,10 @@ import base64
 import re
 from typing import Any
 
-from redis.asyncio.connection import Connection, SSLConnection
+from redis.asyncio.connection import Connection
 
 from bullherd_worker.settings import QueueSettings, RedisSettings
+from bullherd_worker.tls import PemFiles, TlsConnection
 
 CONNECT_LIMIT_S = 5.0
 
@@ -28,7 +29,7 @@ def make_connection(settings: RedisSettings, name: str | None = None) -> Connect
     """A connection without a read timeout (its users have their own); replies are bytes."""
     options = {**_options(settings), "client_name": name}
     if settings.tls:
-        return SSLConnection(**options, **_tls(settings))
+        return TlsConnection(files=PemFiles(settings), **options)
     return Connection(**options)
 
 
@@ -47,7 +48,3 @@ def _options(settings: RedisSettings) -> dict[str, Any]:
         # CLIENT SETINFO is no right of a worker's Redis user, and unknown before Redis 7.2.
         "driver_info": None,
     }
-
-
-def _tls(settings: RedisSettings) -> dict[str, Any]:
-    return {"ssl_ca_certs": None if settings.tls_ca_file is None else str(settings.tls_ca_file)}

@@ -7,10 +7,9 @@ Bullherd; WORKER_… holds what only this runtime knows. An empty variable count
 from __future__ import annotations
 
 import socket
-from pathlib import Path
 from typing import Literal
 
-from pydantic import Field, SecretStr
+from pydantic import Field, FilePath, SecretStr, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 
@@ -29,7 +28,22 @@ class RedisSettings(BaseSettings):
     password: SecretStr | None = Field(None, description="Password of that user.")
     db: int = Field(0, ge=0, description="Number of the database.")
     tls: bool = Field(False, description="Speak TLS.")
-    tls_ca_file: Path | None = Field(None, description="PEM file of the CA to trust instead of the system's.")
+    tls_ca_file: FilePath | None = Field(
+        None, description="PEM file of the CA to trust instead of the system's."
+    )
+    tls_cert_file: FilePath | None = Field(
+        None, description="PEM file of the client certificate, for a Redis that asks for one."
+    )
+    tls_key_file: FilePath | None = Field(
+        None, description="PEM file of its private key; not needed when tls_cert_file holds that, too."
+    )
+
+    @field_validator("tls_key_file")
+    @classmethod
+    def _belongs_to_a_certificate(cls, key: FilePath | None, info: ValidationInfo) -> FilePath | None:
+        if key is not None and info.data.get("tls_cert_file", ...) is None:
+            raise ValueError("the certificate is missing, set REDIS_TLS_CERT_FILE too")
+        return key
 
 
 class QueueSettings(BaseSettings):

@@ -172,7 +172,12 @@ class Worker:
         self._wake.set()
 
     async def _fetch_loop(self) -> None:
-        await self._link.up()
+        # It beats while it waits: without Redis this worker is as healthy as WORKER_REDIS_AWAY_SECONDS says.
+        while not self._link.is_up:
+            if self._drain_asked.is_set():
+                return
+            self._loop_turned_at = time.monotonic()
+            await self._sleep(TURN_S)
         queue = self._settings.queue
         self._log.info("queue_initialized", prefix=queue.prefix)
         self._log.info(

@@ -203,8 +203,9 @@ def test_get_shows_what_matters(reported: Body, kubectl: Kubectl, place: str) ->
 
 def test_get_wide_says_why(reported: Body, kubectl: Kubectl, place: str) -> None:
     heads, values = table(kubectl("get", RESOURCE, "-n", place, "-o", "wide"))
-    assert heads[9:] == ["PREFIX", "DESIRED", "OLDEST", "REASON"]
-    assert values[9:] == ["bull", "7", "6", "backlog 42 at 5 per replica"]
+    assert heads[9:] == ["PREFIX", "DESIRED", "OLDEST", "SCALING", "MESSAGE"]
+    assert values[9:13] == ["bull", "7", "6", "backlog 42 at 5 per replica"]
+    assert values[13:] == ["There is no connection named shop. Known: default."]
 
 
 def test_goes_by_its_names(crd: Body) -> None:

@@ -36,7 +36,7 @@ COLUMNS = (
         "Ready",
         "string",
         '.status.conditions[?(@.type=="Ready")].status',
-        "Whether the queue is worked as asked; if False, -o wide says why.",
+        "Whether the queue is worked as asked; if not, -o wide says why.",
     ),
     PrinterColumn("Age", "date", ".metadata.creationTimestamp", "Time since the QueueJob was made."),
     PrinterColumn("Prefix", "string", ".spec.queue.prefix", "BullMQ's prefix.", wide=True),
@@ -47,6 +47,13 @@ COLUMNS = (
         "Oldest", "integer", ".status.oldestItemAgeSeconds", "Seconds that the oldest item waits.", wide=True
     ),
     PrinterColumn(
-        "Reason", "string", ".status.reason", "Why there are as many workers as there are.", wide=True
+        "Scaling", "string", ".status.reason", "Why there are as many workers as there are.", wide=True
+    ),
+    PrinterColumn(
+        "Message",
+        "string",
+        '.status.conditions[?(@.type=="Ready")].message',
+        "Why READY is what it is, and what to do if that is bad.",
+        wide=True,
     ),
 )

@@ -37,7 +37,11 @@ _CHECKS = """\
 When a QueueJob is applied, the API server checks types, bounds and the rules below, and refuses a bad one
 with a sentence. What it cannot know shows later in the condition `Ready`, and heals by itself when it is
 mended: a connection that does not exist or is not open for the namespace, a template that Kubernetes refuses,
-a Secret that is missing, a queue that another QueueJob works already.
+a Secret that is missing, a queue that another QueueJob works already, pods that cannot start.
+
+Two QueueJobs are taken to name the same queue when the queue's name and prefix, and the host, port and
+database of its Redis, are the same words. One Redis under two host names is taken for two: each QueueJob then
+sizes its workers for the whole queue.
 """
 
 

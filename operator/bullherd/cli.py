@@ -63,7 +63,12 @@ class Version(BaseModel):
 class Bullherd(BaseSettings):
     """A Kubernetes operator for BullMQ: what waits in Redis becomes pods."""
 
-    model_config = SettingsConfigDict(cli_prog_name="bullherd", cli_kebab_case=True, cli_implicit_flags=True)
+    model_config = SettingsConfigDict(
+        cli_prog_name="bullherd",
+        cli_kebab_case=True,
+        cli_implicit_flags=True,
+        cli_use_class_docs_for_groups=True,
+    )
 
     operator: CliSubCommand[Operator]
     crds: CliSubCommand[Crds]

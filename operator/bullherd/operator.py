@@ -12,6 +12,7 @@ from __future__ import annotations
 import asyncio
 import signal
 from collections.abc import Coroutine
+from secrets import token_hex
 from typing import Any
 
 import kopf
@@ -53,17 +54,19 @@ async def run_operator(settings: OperatorSettings) -> int:
         serve_telemetry(settings.http_host, settings.http_port, health, metrics),
         await Kubernetes.connect() as kubernetes,
     ):
+        # As client-go: two processes that were given one name must not take each other for themselves.
+        identity = f"{settings.pod_name}_{token_hex(4)}"
         lease_pulse = health.pulse("lease", 4 * settings.lease_duration_seconds)
         lease = LeaseHolder(
             kubernetes,
             settings.namespace,
             settings.lease_name,
-            settings.pod_name,
+            identity,
             settings.lease_terms,
             lease_pulse.beat,
         )
         health.ready = True
-        log.info("standing_by", lease=settings.lease_name, identity=settings.pod_name, version=__version__)
+        log.info("standing_by", lease=settings.lease_name, identity=identity, version=__version__)
         if await _first_of(stopping.wait(), lease.acquire()) == 0:
             return 0
         try:
@@ -100,6 +103,7 @@ async def _lead(
         metrics.reconcile_errors.labels(*key).inc()
         log.error("reconcile_failed", namespace=key[0], queuejob=key[1], reason=str(error), exc_info=error)
 
+    claimed = asyncio.Event()
     work = WorkQueue(reconcile, failed)
     registry = Registry(work.wake)
     async with DemandWatch(work.wake, intervals, health, metrics) as demand:
@@ -116,7 +120,12 @@ async def _lead(
             await resync.first()
             await reconciler.claim_all()
             log.info("operator_started", version=__version__, queuejobs=len(registry.keys))
+            claimed.set()
             await work.run(health.pulse("reconcile", 60).beat)
+
+        async def watch() -> None:
+            await claimed.wait()
+            await _run_kopf(settings, registry, stopping)
 
         async def reload_connections() -> None:
             while True:
@@ -131,7 +140,7 @@ async def _lead(
             start_then_work(),
             reload_connections(),
             resync.run(),
-            _run_kopf(settings, registry, stopping),
+            watch(),
         )
     return 0 if ended == 0 or stopping.is_set() else 1
 

@@ -10,8 +10,12 @@ from typing import Annotated, Literal
 
 from pydantic import Field, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+from typing_extensions import TypeAliasType
 
 from bullherd.core.election import LeaseTerms
+
+Names = TypeAliasType("Names", tuple[str, ...])
+"""A type with a name of its own, which --help shows."""
 
 
 class OperatorSettings(BaseSettings):
@@ -21,10 +25,11 @@ class OperatorSettings(BaseSettings):
 
     namespace: str = Field("default", description="The operator's own namespace: its Lease is here.")
     pod_name: str = Field(
-        default_factory=socket.gethostname, description="Identity in the Lease; the pod's name in a cluster."
+        default_factory=socket.gethostname,
+        description="Begin of the identity in the Lease; in a cluster the pod's name.",
     )
     lease_name: str = Field("bullherd-operator", description="The Lease that chooses the active operator.")
-    watch_namespaces: Annotated[tuple[str, ...], NoDecode] = Field(
+    watch_namespaces: Annotated[Names, NoDecode] = Field(
         (), description="Namespaces to watch, separated by commas; none means all."
     )
     connections_dir: Path = Field(

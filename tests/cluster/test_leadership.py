@@ -63,7 +63,7 @@ async def test_a_standby_leads_within_15_s_of_the_leaders_death(
     assert namespace.history("Deployment", "orders")[-1].at - died < 15
     assert await standby.metrics("bullherd_leader") == {(): 1.0}
     lease = await namespace.get("Lease", "bullherd-operator")
-    assert lease["spec"]["holderIdentity"] == standby.name
+    assert lease["spec"]["holderIdentity"].startswith(f"{standby.name}_")
     assert lease["spec"]["leaseTransitions"] == 1
 
 
@@ -77,6 +77,17 @@ async def test_a_standby_leads_at_once_when_the_leader_leaves(
     started = await standby.event("operator_started")
     assert at(started) - asked < 4
     assert operator.seen("operator_stopped")
+
+
+async def test_two_of_one_name_do_not_both_lead(namespace: Namespace, start_operator: StartOperator) -> None:
+    """As when two are started on one machine, or a pod is made twice in a partition."""
+    first = await start_operator(name="twin")
+    second = await start_operator(name="twin", leading=False)
+    await asyncio.sleep(5)  # two tries for the Lease
+    assert await first.metrics("bullherd_leader") == {(): 1.0}
+    assert await second.metrics("bullherd_leader") == {(): 0.0}
+    first.kill()
+    await second.event("operator_started", limit=20)
 
 
 async def test_a_lost_lease_ends_the_process(namespace: Namespace, operator: Operator) -> None:

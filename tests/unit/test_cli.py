@@ -97,6 +97,34 @@ class TestSettings:
         assert OperatorSettings.model_fields[name].description
 
 
+class TestHelp:
+    def help(self, capsys: pytest.CaptureFixture[str], *command: str) -> str:
+        with pytest.raises(SystemExit) as ended:
+            main([*command, "--help"])
+        assert ended.value.code == 0
+        return " ".join(capsys.readouterr().out.split())
+
+    @pytest.mark.parametrize(
+        "words",
+        [
+            "operator Run the operator: watch QueueJobs and scale their workers.",
+            "crds Write the CustomResourceDefinitions, one file each, from the models.",
+            "reference Write the reference pages, one file each, from the models.",
+            "version Print the version.",
+        ],
+    )
+    def test_says_what_each_command_does(self, words: str, capsys: pytest.CaptureFixture[str]) -> None:
+        assert words in self.help(capsys)
+
+    @pytest.mark.parametrize("command", ["operator", "crds", "reference"])
+    def test_has_words_for_what_is_to_be_given(
+        self, command: str, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        text = self.help(capsys, command)
+        assert "tuple[" not in text
+        assert command != "operator" or "--watch-namespaces Names" in text
+
+
 class TestMistakes:
     @pytest.mark.parametrize(
         ("arguments", "words"),

@@ -20,6 +20,9 @@ from bullherd.kube.client import Body, Kubernetes, KubernetesError, Resource
 
 LEASES = Resource("/apis/coordination.k8s.io/v1", "leases")
 
+_RELEASE_LIMIT = 3.0
+"""Seconds. The kubelet gives a pod that ends not much more, and the Lease runs out by itself."""
+
 log = structlog.get_logger(__name__)
 
 
@@ -69,7 +72,10 @@ class LeaseHolder:
         if self._seen is None or self._seen.holder != self._identity:
             return
         try:
-            await self._write("", self._seen.transitions)
+            async with asyncio.timeout(_RELEASE_LIMIT):
+                await self._write("", self._seen.transitions)
+        except TimeoutError:
+            log.warning("leadership_not_released", reason="The API server did not answer.")
         except KubernetesError as error:
             log.warning("leadership_not_released", reason=error.message)
 

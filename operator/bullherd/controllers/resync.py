@@ -12,11 +12,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from dataclasses import dataclass, field
+from itertools import chain
 
 import structlog
 
 from bullherd.controllers.registry import JobKey, Registry, key_of
-from bullherd.kube.client import Kubernetes, KubernetesError
+from bullherd.kube.client import Body, Kubernetes, KubernetesError
 from bullherd.kube.queuejobs import list_queuejobs
 from bullherd.telemetry.health import Pulse
 
@@ -26,6 +28,22 @@ _GRACE = 5.0
 """Seconds that a watch may be behind a list."""
 
 _FIRST_LIST_RETRY = 2.0
+
+
+_HINTS = {
+    403: "may the operator's ServiceAccount list queuejobs there? The chart's watchNamespaces grants it",
+    404: "is the CRD installed?",
+}
+
+
+@dataclass
+class _Lists:
+    """QueueJobs by namespace, without those that could not be listed. ``to_wait_for``: one of them for a
+    reason that should pass.
+    """
+
+    bodies: dict[str | None, list[Body]] = field(default_factory=dict)
+    to_wait_for: bool = False
 
 
 class Resync:
@@ -47,36 +65,32 @@ class Resync:
 
     async def first(self) -> None:
         """Fill the registry before the first reconcile; waits for as long as the API server or the CRD is
-        missing.
+        missing. A namespace without rights holds up no other: its QueueJobs come with the watch, once they
+        may be seen.
         """
         while True:
             self._pulse.beat()
-            try:
-                bodies = await list_queuejobs(self._kubernetes, self._namespaces)
-            except KubernetesError as error:
-                log.warning("queuejobs_not_listed", reason=error.message, hint="is the CRD installed?")
-                await asyncio.sleep(_FIRST_LIST_RETRY)
-                continue
-            for body in bodies:
+            lists = await self._list()
+            for body in chain.from_iterable(lists.bodies.values()):
                 self._registry.put_job(body)
-            return
+            if lists.bodies and not lists.to_wait_for:
+                return
+            await asyncio.sleep(_FIRST_LIST_RETRY)
 
     async def run(self) -> None:
         """Compare until cancelled."""
         while True:
             await asyncio.sleep(self._interval)
-            try:
-                watch_is_whole = await self._compare()
-            except KubernetesError as error:
-                log.warning("queuejobs_not_listed", reason=error.message)
-                watch_is_whole = True
-            if watch_is_whole:
+            if await self._compare():
                 self._pulse.beat()
 
     async def _compare(self) -> bool:
         """Mend the registry where the watch left it behind; whether the watch had brought everything."""
         before = {key: self._uid(key) for key in self._registry.keys}
-        bodies = await list_queuejobs(self._kubernetes, self._namespaces)
+        lists = await self._list()
+        bodies = list(chain.from_iterable(lists.bodies.values()))
+        # Of a namespace that was not listed nothing is known to be gone.
+        before = {key: uid for key, uid in before.items() if lists.bodies.keys() & {key[0], None}}
         listed = {key_of(body) for body in bodies}
         if any(map(self._registry.is_behind, bodies)) or before.keys() - listed:
             await asyncio.sleep(_GRACE)
@@ -90,6 +104,18 @@ class Resync:
             log.error("watch_missed_deletion", queuejob="/".join(key))
             self._registry.remove_job(key)
         return not behind and not gone
+
+    async def _list(self) -> _Lists:
+        """Each namespace that is watched; None stands for all of the cluster."""
+        lists = _Lists()
+        for namespace in self._namespaces or (None,):
+            try:
+                lists.bodies[namespace] = await list_queuejobs(self._kubernetes, namespace)
+            except KubernetesError as error:
+                lists.to_wait_for |= not error.forbidden
+                hint = _HINTS.get(error.status)
+                log.warning("queuejobs_not_listed", namespace=namespace, reason=error.message, hint=hint)
+        return lists
 
     def _uid(self, key: JobKey) -> str | None:
         known = self._registry.job(key)

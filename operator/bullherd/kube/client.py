@@ -60,6 +60,11 @@ class KubernetesError(Exception):
         return self.status in (400, 403, 422)
 
     @property
+    def forbidden(self) -> bool:
+        """We may not do this, or somebody forbids it for this object."""
+        return self.status == 403
+
+    @property
     def missing(self) -> bool:
         """There is no such object."""
         return self.status == 404

@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
 
 from bullherd.api import GROUP, PLURAL, VERSION, Condition, QueueJob, QueueJobStatus
-from bullherd.kube.client import Kubernetes, Resource
+from bullherd.kube.client import Body, Kubernetes, Resource
 
 QUEUEJOBS = Resource(f"/apis/{GROUP}/{VERSION}", PLURAL)
 
 
-async def list_queuejobs(kubernetes: Kubernetes, namespaces: Iterable[str]) -> list[dict[str, Any]]:
-    """The bodies of all QueueJobs in these namespaces; none named means all of the cluster."""
-    bodies: list[dict[str, Any]] = []
-    for namespace in tuple(namespaces) or (None,):
-        bodies.extend((await kubernetes.list(QUEUEJOBS, namespace))["items"])
+async def list_queuejobs(kubernetes: Kubernetes, namespace: str | None) -> list[Body]:
+    """The bodies of all QueueJobs in a namespace; None means all of the cluster."""
+    bodies: list[Body] = (await kubernetes.list(QUEUEJOBS, namespace))["items"]
     return bodies
 
 

@@ -11,9 +11,11 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
+import structlog
+
 from bullherd.controllers.registry import JobKey, Registry, key_of
 from bullherd.controllers.resync import Resync
-from bullherd.kube.client import Body
+from bullherd.kube.client import Body, KubernetesError
 from bullherd.kube.queuejobs import QUEUEJOBS
 from bullherd.telemetry.health import Pulse
 from tests.unit.builders import body
@@ -229,3 +231,71 @@ async def test_only_the_namespaces_that_are_watched_are_listed() -> None:
     assert {key_of({"metadata": {"namespace": n, "name": "emails"}}) for n in ("shop", "mail")} == set(
         cluster.registry.keys
     )
+
+
+def forbid(cluster: Cluster, *namespaces: str) -> None:
+    """Let lists of these namespaces be refused, as without a RoleBinding there."""
+    really = cluster.api.list
+
+    async def listed(resource: Any, namespace: str | None = None, labels: Any = None) -> Body:
+        if namespace in namespaces:
+            raise KubernetesError(403, f"queuejobs is forbidden in the namespace {namespace}")
+        return await really(resource, namespace, labels)
+
+    cluster.api.list = listed  # type: ignore[method-assign]
+
+
+@in_virtual_time
+async def test_a_namespace_without_rights_holds_up_no_other() -> None:
+    cluster = Cluster(watch_delay=None)
+    for namespace in ("shop", "mail", "spam"):
+        cluster.api.put(QUEUEJOBS, body(namespace=namespace))
+    resync = Resync(cluster.api, cluster.registry, ("shop", "mail", "spam"), INTERVAL, cluster.pulse)
+    forbid(cluster, "mail")
+    with structlog.testing.capture_logs() as logs:
+        await resync.first()
+    assert now() == 0
+    assert cluster.registry.keys == [("shop", "emails"), ("spam", "emails")]
+    assert [(line["event"], line["namespace"]) for line in logs] == [("queuejobs_not_listed", "mail")]
+    assert "may the operator's ServiceAccount list queuejobs" in logs[0]["hint"]
+
+
+@in_virtual_time
+async def test_rights_that_are_lost_do_not_delete_what_is_known() -> None:
+    cluster = Cluster()
+    for namespace in ("shop", "mail"):
+        cluster.api.put(QUEUEJOBS, body(namespace=namespace))
+    cluster.resync = Resync(cluster.api, cluster.registry, ("shop", "mail"), INTERVAL, cluster.pulse)
+    forbid(cluster, "mail")
+    async with cluster.running():
+        await asyncio.sleep(3 * INTERVAL + 1)
+        assert sorted(cluster.registry.keys) == [("mail", "emails"), KEY]
+        assert cluster.pulse.beats == 3
+        cluster.delete(seen=False)
+        await asyncio.sleep(INTERVAL + 10)
+        assert cluster.registry.keys == [("mail", "emails")]
+
+
+@in_virtual_time
+async def test_without_any_rights_the_first_list_waits() -> None:
+    cluster = Cluster(watch_delay=None)
+    resync = Resync(cluster.api, cluster.registry, ("shop",), INTERVAL, cluster.pulse)
+    forbid(cluster, "shop")
+    waiting = asyncio.create_task(resync.first())
+    await asyncio.sleep(60)
+    assert not waiting.done()
+    cluster.api.list = FakeKubernetes.list.__get__(cluster.api)  # type: ignore[method-assign]
+    await asyncio.wait_for(waiting, 5)
+
+
+@in_virtual_time
+async def test_the_hint_of_a_missing_crd_is_another_one() -> None:
+    cluster = Cluster(watch_delay=None)
+    cluster.api.refuses = lambda *_: KubernetesError(404, "the server could not find the requested resource")
+    with structlog.testing.capture_logs() as logs:
+        waiting = asyncio.create_task(cluster.resync.first())
+        await asyncio.sleep(1)
+    assert not waiting.done()
+    cluster.api.refuses = lambda *_: None
+    await asyncio.wait_for(waiting, 5)
+    assert logs[0]["hint"] == "is the CRD installed?"

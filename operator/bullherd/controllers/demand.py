@@ -114,4 +114,11 @@ class DemandWatch:
 
         server = ServerWatch(endpoint, changed, self._intervals, self._health, self._metrics)
         self._servers[endpoint] = server
-        self._tasks[endpoint] = asyncio.create_task(server.run(), name=f"watch of Redis {endpoint.address}")
+        task = asyncio.create_task(server.run(), name=f"watch of Redis {endpoint.address}")
+        task.add_done_callback(lambda _: self._forget_metrics(endpoint.address))
+        self._tasks[endpoint] = task
+
+    def _forget_metrics(self, address: str) -> None:
+        """After a watch's last read; another login may still read the same server."""
+        if all(endpoint.address != address for endpoint in self._servers):
+            self._metrics.forget_server(address)

@@ -18,7 +18,7 @@ from bullherd.bullmq.connection import LONGEST_BLOCK_S, RedisUnavailable
 from bullherd.bullmq.events import ActivityListener
 from bullherd.bullmq.scripts import QueueUnreadable
 from bullherd.bullmq.snapshots import QueueReader
-from bullherd.bullmq.stalled import StalledRecovery
+from bullherd.controllers.stalled_check import recover_stalled
 from bullherd.core.redis_endpoint import RedisEndpoint
 from bullherd.core.snapshot import QueueKey, QueueSnapshot
 from bullherd.telemetry.health import Health, Pulse
@@ -95,6 +95,7 @@ class ServerWatch:
         self._readings.pop(queue, None)
         self._asked_at.pop(queue, None)
         self.set_asleep(queue, asleep=False)
+        self._metrics.forget_queue(self._endpoint.address, queue)
 
     def reading(self, queue: QueueKey) -> Reading:
         """The newest look at a queue."""
@@ -118,7 +119,16 @@ class ServerWatch:
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(self._tick(pulses["tick"]))
                 tasks.create_task(self._listen(pulses["hints"]))
-                tasks.create_task(self._recover_stalled(pulses["stalled check"]))
+                tasks.create_task(
+                    recover_stalled(
+                        self._endpoint,
+                        self.queues,
+                        self._intervals.stalled_check,
+                        self._intervals.max_stalled_count,
+                        self._metrics,
+                        pulses["stalled check"],
+                    )
+                )
         except asyncio.CancelledError:
             for pulse in pulses.values():
                 self._health.end(pulse)
@@ -180,32 +190,6 @@ class ServerWatch:
             waiting.cancel()
             changed.cancel()
             await asyncio.gather(waiting, changed, return_exceptions=True)
-
-    async def _recover_stalled(self, pulse: Pulse) -> None:
-        interval = self._intervals.stalled_check
-        recovery = StalledRecovery(
-            self._endpoint, max_stalled_count=self._intervals.max_stalled_count, interval=interval
-        )
-        try:
-            while True:
-                try:
-                    recovered = await recovery.check(tuple(self._readings), time.time())
-                except RedisUnavailable:
-                    recovered = {}
-                for queue, items in recovered.items():
-                    if items and not isinstance(items, QueueUnreadable):
-                        self._metrics.stalled_items.labels(queue.name).inc(len(items))
-                        log.warning("items_recovered", queue=queue.name, prefix=queue.prefix, items=items)
-                await self._pause_beating(interval, pulse)
-        finally:
-            await recovery.close()
-
-    async def _pause_beating(self, seconds: float, pulse: Pulse) -> None:
-        """Sleep, with beats, however long the interval is."""
-        until = time.monotonic() + seconds
-        while (left := until - time.monotonic()) > 0:
-            pulse.beat()
-            await asyncio.sleep(min(left, _PULSE_LIMIT / 4))
 
     async def _read(self, reader: QueueReader, queues: Sequence[QueueKey]) -> bool:
         """Read these queues and tell their owners what is new; False when the server cannot be read."""

@@ -18,6 +18,9 @@ Key = TypeVar("Key", bound=Hashable)
 _FIRST_RETRY = 1.0
 _LONGEST_RETRY = 60.0
 
+_OVERTAKEN = 64
+"""Plans that were overtaken and may lie in the heap until their time, beside as many as there are planned."""
+
 log = structlog.get_logger(__name__)
 
 
@@ -47,6 +50,9 @@ class WorkQueue(Generic[Key]):
             self._due[key] = due
             self._pushed += 1
             heapq.heappush(self._heap, (due, self._pushed, key))
+            if len(self._heap) > 2 * len(self._due) + _OVERTAKEN:
+                self._heap = [(at, number, one) for number, (one, at) in enumerate(self._due.items())]
+                heapq.heapify(self._heap)
             self._changed.set()
 
     async def run(self, beat: Callable[[], None], parallel: int = 16) -> None:

@@ -7,9 +7,10 @@ from prometheus_client.gc_collector import GCCollector
 from prometheus_client.platform_collector import PlatformCollector
 from prometheus_client.process_collector import ProcessCollector
 
-from bullherd.core.snapshot import QueueSnapshot
+from bullherd.core.snapshot import QueueKey, QueueSnapshot
 
 _QUEUEJOB = ("namespace", "queuejob")
+_SERVER = ("server",)
 
 
 class OperatorMetrics:
@@ -52,20 +53,20 @@ class OperatorMetrics:
         self.redis_read_seconds = Histogram(
             "bullherd_redis_read_seconds",
             "One read of all queues of a Redis server",
-            ["server"],
+            _SERVER,
             buckets=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5),
             registry=self.registry,
         )
         self.redis_read_errors = Counter(
             "bullherd_redis_read_errors_total",
             "Reads of a Redis server that failed",
-            ["server"],
+            _SERVER,
             registry=self.registry,
         )
         self.stalled_items = Counter(
             "bullherd_stalled_items_total",
             "Items taken back from dead workers",
-            ["queue"],
+            [*_SERVER, "prefix", "queue"],
             registry=self.registry,
         )
         self.leader = Gauge("bullherd_leader", "1 while this process is the leader", registry=self.registry)
@@ -105,3 +106,12 @@ class OperatorMetrics:
             self.reconcile_errors,
         ):
             metric.remove_by_labels(labels)
+
+    def forget_queue(self, server: str, queue: QueueKey) -> None:
+        """Remove every series of a queue that is no longer watched."""
+        self.stalled_items.remove_by_labels({"server": server, "prefix": queue.prefix, "queue": queue.name})
+
+    def forget_server(self, server: str) -> None:
+        """Remove every series of a Redis server that is no longer watched."""
+        for metric in (self.redis_read_seconds, self.redis_read_errors):
+            metric.remove_by_labels({"server": server})

@@ -60,11 +60,18 @@ def woken() -> list[JobKey]:
 
 
 @pytest.fixture
-async def demand(monkeypatch: pytest.MonkeyPatch, woken: list[JobKey]) -> AsyncIterator[DemandWatch]:
+def metrics() -> OperatorMetrics:
+    return OperatorMetrics()
+
+
+@pytest.fixture
+async def demand(
+    monkeypatch: pytest.MonkeyPatch, woken: list[JobKey], metrics: OperatorMetrics
+) -> AsyncIterator[DemandWatch]:
     Server.all = []
     monkeypatch.setattr("bullherd.controllers.demand.ServerWatch", Server)
     intervals = WatchIntervals(tick=1, stalled_check=30, max_stalled_count=1)
-    async with DemandWatch(woken.append, intervals, Health(), OperatorMetrics()) as watch:
+    async with DemandWatch(woken.append, intervals, Health(), metrics) as watch:
         yield watch
     assert not any(server.runs for server in Server.all), "leaving ends every loop"
 
@@ -166,3 +173,19 @@ async def test_a_queue_goes_from_one_queuejob_to_another(demand: DemandWatch, wo
     server.changed(EMAILS)
     assert woken == [B]
     assert demand.reading(B).problem == "here emails"
+
+
+async def test_a_server_leaves_the_metrics_when_nobody_reads_it(
+    demand: DemandWatch, metrics: OperatorMetrics
+) -> None:
+    demand.follow(A, RedisEndpoint("here", username="a"), EMAILS)
+    demand.follow(B, RedisEndpoint("here", username="b"), SMS)
+    await settle()
+    metrics.redis_read_seconds.labels("here:6379/0").observe(0.1)
+    metrics.redis_read_errors.labels("here:6379/0").inc()
+    demand.forget(A)
+    await settle()
+    assert b"here:6379/0" in metrics.render()
+    demand.forget(B)
+    await settle()
+    assert b"here:6379/0" not in metrics.render()

@@ -196,3 +196,11 @@ class TestClaims:
         registry.claim(KEY, replace(CLAIM, server="other:6379/0"))
         assert woken == [YOUNGER_KEY]
         assert registry.rival_of(YOUNGER) is None
+
+    def test_queues_that_nobody_claims_leave_nothing_behind(self, registry: Registry) -> None:
+        registry.claim(KEY, CLAIM)
+        registry.rival_of(YOUNGER)
+        registry.rival_of(replace(YOUNGER, server="asked:6379/0"))
+        registry.claim(KEY, replace(CLAIM, server="other:6379/0"))
+        registry.claim(KEY, None)
+        assert registry._claimants == {}

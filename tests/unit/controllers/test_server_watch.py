@@ -39,6 +39,7 @@ class Redis:
     happened: asyncio.Event = field(default_factory=asyncio.Event)
     stalled: dict[QueueKey, tuple[str, ...] | QueueUnreadable] = field(default_factory=dict)
     checks: list[float] = field(default_factory=list)
+    slow_check: float = 0.0
     dies: bool = False
 
     def add(self, queue: QueueKey, **counts: Any) -> None:
@@ -102,6 +103,7 @@ class Listener(Client):
 class Recovery(Client):
     async def check(self, queues: Sequence[QueueKey], at: float) -> Mapping[QueueKey, Any]:
         self.redis.checks.append(now())
+        await asyncio.sleep(self.redis.slow_check)
         self.redis.unavailable()
         return {queue: self.redis.stalled.get(queue, ()) for queue in queues}
 
@@ -112,10 +114,13 @@ class Watched:
     def __init__(self, monkeypatch: pytest.MonkeyPatch, tick: float = 1.0) -> None:
         module = "bullherd.controllers.server_watch"
         self.redis = Redis()
-        monkeypatch.setattr(f"{module}.time", SimpleNamespace(time=lambda: NOW + now(), monotonic=now))
+        stalled_check = "bullherd.controllers.stalled_check"
+        for clocked in (module, stalled_check):
+            clock = SimpleNamespace(time=lambda: NOW + now(), monotonic=now)
+            monkeypatch.setattr(f"{clocked}.time", clock)
         monkeypatch.setattr(f"{module}.QueueReader", lambda endpoint: Reader(self.redis))
         monkeypatch.setattr(f"{module}.ActivityListener", lambda endpoint: Listener(self.redis))
-        monkeypatch.setattr(f"{module}.StalledRecovery", lambda endpoint, **_: Recovery(self.redis))
+        monkeypatch.setattr(f"{stalled_check}.StalledRecovery", lambda endpoint, **_: Recovery(self.redis))
         self.changed: list[tuple[float, QueueKey]] = []
         self.health = Health()
         self.metrics = OperatorMetrics()
@@ -135,6 +140,12 @@ class Watched:
         finally:
             task.cancel()
             await asyncio.gather(task, return_exceptions=True)
+
+    def stalled(self) -> dict[tuple[str, str, str], float]:
+        """Items taken back, by server, prefix and queue."""
+        (family,) = self.metrics.stalled_items.collect()
+        series = [sample for sample in family.samples if sample.name.endswith("_total")]
+        return {(s.labels["server"], s.labels["prefix"], s.labels["queue"]): s.value for s in series}
 
     def backlog(self, queue: QueueKey = EMAILS) -> int | None:
         snapshot = self.watch.reading(queue).snapshot
@@ -410,7 +421,24 @@ async def test_stalled_items_are_looked_for_and_counted(monkeypatch: pytest.Monk
     async with watched.running():
         await asyncio.sleep(61)
     assert watched.redis.checks == pytest.approx([0, 30, 60])
-    assert watched.metrics.stalled_items.labels("emails")._value.get() == 6
+    assert watched.stalled() == {("redis:6379/0", "bull", "emails"): 6}
+
+
+@in_virtual_time
+async def test_a_queue_that_is_let_go_leaves_no_count_of_its_stalled_items(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    watched = Watched(monkeypatch)
+    watched.watch.add(EMAILS)
+    watched.watch.add(SMS)
+    watched.redis.stalled = {EMAILS: ("1",), SMS: ("2",)}
+    async with watched.running():
+        await asyncio.sleep(1)
+        watched.redis.slow_check = 5.0
+        await asyncio.sleep(31)
+        watched.watch.remove(SMS)  # while it is checked
+        await asyncio.sleep(10)
+        assert watched.stalled() == {("redis:6379/0", "bull", "emails"): 2}
 
 
 @in_virtual_time

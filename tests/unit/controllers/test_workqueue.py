@@ -268,12 +268,27 @@ async def test_stopping_the_loop_ends_what_runs(work: Work) -> None:
 
 
 @scenario
-async def test_plans_that_were_overtaken_are_kept_only_until_they_would_have_been_due(work: Work) -> None:
-    work.answer = lambda key: 10.0
+async def test_plans_that_were_overtaken_do_not_pile_up(work: Work) -> None:
+    """Each run plans the next for the refresh, minutes away; each wake overtakes that."""
+    work.answer = lambda key: 300.0
     async with working(work):
-        for _ in range(20):
-            for n in range(1000):
-                work.queue.wake(str(n))
-            await asyncio.sleep(1)
-    assert len(work.began) == 20_000
-    assert len(work.queue._heap) <= 11_000
+        for _ in range(2000):
+            work.queue.wake("a")
+            await asyncio.sleep(0.1)
+        assert len(work.times("a")) == 2000
+        assert len(work.queue._heap) <= 66
+        await asyncio.sleep(301)
+    assert work.times("a")[-1] == pytest.approx(work.times("a")[-2] + 300.0)
+
+
+@scenario
+async def test_what_is_planned_survives_the_overtaken(work: Work) -> None:
+    work.answer = lambda key: 300.0
+    async with working(work):
+        for n in range(1000):
+            work.queue.wake_after(f"later-{n}", 100.0 + n / 10)
+        for _ in range(5000):
+            work.queue.wake("a")
+            await asyncio.sleep(0.01)
+        await asyncio.sleep(200)
+    assert [key for moment, key in work.began if key != "a"] == [f"later-{n}" for n in range(1000)]

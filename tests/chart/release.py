@@ -7,7 +7,7 @@ import json
 import os
 import secrets
 import subprocess
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -51,11 +51,19 @@ class Cluster:
 
         ``resource`` is like ``deployments.apps``, ``deployments.apps/one`` or ``deployments.apps status``.
         """
-        scope = ["--namespace", namespace] if namespace else ["--all-namespaces"]
-        resource, _, subresource = resource.partition(" ")
-        part = [f"--subresource={subresource}"] if subresource else []
-        answer = self.kubectl("auth", "can-i", verb, resource, *part, f"--as={who}", *scope, check=False)
-        return answer.strip() == "yes"
+        (answer,) = self.answers(who, [(verb, resource)], namespace).values()
+        return answer
+
+    def answers(
+        self, who: str, asked: Iterable[tuple[str, str]], namespace: str = ""
+    ) -> dict[tuple[str, str], bool]:
+        """The same for many questions of verb and resource, in one call."""
+        asked = list(asked)
+        reviews = [_review(who, verb, resource, namespace) for verb, resource in asked]
+        listed = {"apiVersion": "v1", "kind": "List", "items": reviews}
+        show = '-o=jsonpath={.status.allowed}{"\\n"}'
+        said = self.kubectl("create", "-f", "-", show, stdin=json.dumps(listed)).split()
+        return {question: answer == "true" for question, answer in zip(asked, said, strict=True)}
 
     def _run(self, *command: str, stdin: str | None) -> subprocess.CompletedProcess[str]:
         path = os.pathsep.join([str(ROOT / ".cluster" / "bin"), os.environ.get("PATH", "")])
@@ -124,7 +132,29 @@ class Release:
         for more in values:
             merged = merge(merged, more)
         command = [verb, NAME, str(self.chart), "-n", self.namespace, "--wait", "--timeout", "120s"]
-        self.cluster.helm(*command, *flags, "--values", "-", stdin=yaml.safe_dump(merged))
+        try:
+            self.cluster.helm(*command, *flags, "--values", "-", stdin=yaml.safe_dump(merged))
+        except HelmError as error:
+            # helm only says what did not become ready; the reason is in the pods and their events.
+            error.add_note(self.cluster.kubectl("-n", self.namespace, "get", "pods,events"))
+            raise
+
+
+def _review(who: str, verb: str, resource: str, namespace: str) -> Values:
+    resource, _, subresource = resource.partition(" ")
+    resource, _, name = resource.partition("/")
+    plural, _, group = resource.partition(".")
+    place = {"namespace": namespace, "group": group, "resource": plural}
+    attributes = {**place, "verb": verb, "subresource": subresource, "name": name}
+    # As the API server itself sees it when a service account asks.
+    groups = ["system:authenticated"]
+    if who.startswith("system:serviceaccount:"):
+        groups += ["system:serviceaccounts", f"system:serviceaccounts:{who.split(':')[2]}"]
+    return {
+        "apiVersion": "authorization.k8s.io/v1",
+        "kind": "SubjectAccessReview",
+        "spec": {"user": who, "groups": groups, "resourceAttributes": attributes},
+    }
 
 
 def merge(first: Values, second: Values) -> Values:

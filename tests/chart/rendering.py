@@ -28,9 +28,7 @@ def helm_program() -> str:
     path = os.pathsep.join([str(ROOT / ".cluster" / "bin"), os.environ.get("PATH", "")])
     found = shutil.which("helm", path=path)
     if not found:
-        raise HelmError(
-            "helm is not installed: run `make cluster`, which builds it, or install helm 3.17 or newer"
-        )
+        raise HelmError("helm is not installed: run `make cluster`, which builds it, or install helm 4")
     return found
 
 

@@ -21,37 +21,42 @@ def test_password_and_items_survive_upgrade_and_rollback(release: Release, redis
     password = release.secret("bullherd-redis")["password"]
     assert release.redis("SET", "bull:mail:1", "an item") == "OK"
 
+    before = redis_pod(release)["metadata"]["uid"]
+    release.upgrade(redis_only)
+    assert redis_pod(release)["metadata"]["uid"] == before, "an upgrade that changes nothing restarts nothing"
+
     release.upgrade(redis_only, {"redis": {"embedded": {"maxmemory": "100mb"}}})
     assert release.redis("CONFIG", "GET", "maxmemory").split()[1] == str(100 * 1024**2)
     assert release.redis("GET", "bull:mail:1") == "an item"
     assert release.secret("bullherd-redis")["password"] == password
     assert release.secret("bullherd-connection-default")["password"] == password
 
-    release.cluster.helm("rollback", "bullherd", "1", "-n", release.namespace, "--wait", "--timeout", "120s")
+    release.cluster.helm("rollback", "bullherd", "2", "-n", release.namespace, "--wait", "--timeout", "120s")
     assert release.redis("CONFIG", "GET", "maxmemory").split()[1] == str(384 * 1024**2)
     assert release.redis("GET", "bull:mail:1") == "an item"
     assert release.secret("bullherd-redis")["password"] == password
 
 
-def test_an_upgrade_that_changes_nothing_restarts_nothing(release: Release, redis_only: Values) -> None:
-    def pod() -> str:
-        uid: str = release.cluster.get("pod", "bullherd-redis-0", "-n", release.namespace)["metadata"]["uid"]
-        return uid
-
-    release.install(redis_only)
-    before = pod()
-    release.upgrade(redis_only)
-    assert pod() == before
-
-
 def test_a_new_password_reaches_redis_and_everybody_else(release: Release, redis_only: Values) -> None:
+    """By a restart of Redis, which the revision in its pod's annotation brings about; then it rests."""
     release.install(redis_only)
     release.redis("SET", "bull:mail:1", "an item")
-    release.upgrade(redis_only, {"redis": {"embedded": {"password": "n3w"}}})
+    new = {"redis": {"embedded": {"password": "n3w"}}}
+    release.upgrade(redis_only, new)
     assert release.redis("CONFIG", "GET", "requirepass").split()[1] == "n3w"
     assert release.redis("GET", "bull:mail:1") == "an item"
     assert yaml.safe_load(release.secret("bullherd-connections")["default.yaml"])["password"] == "n3w"
     assert release.secret("bullherd-connection-default")["password"] == "n3w"
+
+    pod = redis_pod(release)
+    assert pod["metadata"]["annotations"]["bullherd.dev/password-revision"] == "2"
+    release.upgrade(redis_only, new)
+    assert redis_pod(release)["metadata"]["uid"] == pod["metadata"]["uid"]
+
+
+def redis_pod(release: Release) -> dict[str, Any]:
+    pod: dict[str, Any] = release.cluster.get("pod", "bullherd-redis-0", "-n", release.namespace)
+    return pod
 
 
 def test_uninstalling_leaves_the_queues_and_nothing_else(release: Release, redis_only: Values) -> None:

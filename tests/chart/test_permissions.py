@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.chart.release import Cluster, Release
+from tests.chart.release import Release
 
 pytestmark = pytest.mark.cluster
 
@@ -31,17 +31,13 @@ REFUSED = [
 ]
 
 
-def answers(cluster: Cluster, who: str, asked: list[tuple[str, str]], namespace: str) -> dict[Any, bool]:
-    return {(verb, what): cluster.may(who, verb, what, namespace) for verb, what in asked}
-
-
 def test_the_operator_may_work_everywhere_and_read_no_secret(
     release: Release, no_pods: dict[str, Any]
 ) -> None:
     release.install(no_pods)
     cluster, who = release.cluster, release.operator
-    assert answers(cluster, who, NEEDED, "") == dict.fromkeys(NEEDED, True)
-    assert answers(cluster, who, REFUSED, release.namespace) == dict.fromkeys(REFUSED, False)
+    assert cluster.answers(who, NEEDED) == dict.fromkeys(NEEDED, True)
+    assert cluster.answers(who, REFUSED, release.namespace) == dict.fromkeys(REFUSED, False)
     for verb in ("list", "watch"):
         assert cluster.may(who, verb, "customresourcedefinitions.apiextensions.k8s.io")
     for verb in ("get", "update"):
@@ -56,8 +52,8 @@ def test_the_operator_may_work_everywhere_and_read_no_secret(
 def test_with_watched_namespaces_it_may_work_there_only(release: Release, no_pods: dict[str, Any]) -> None:
     release.install(no_pods, {"watchNamespaces": [release.namespace]})
     cluster, who = release.cluster, release.operator
-    assert answers(cluster, who, NEEDED, release.namespace) == dict.fromkeys(NEEDED, True)
-    assert answers(cluster, who, NEEDED, "default") == dict.fromkeys(NEEDED, False)
+    assert cluster.answers(who, NEEDED, release.namespace) == dict.fromkeys(NEEDED, True)
+    assert cluster.answers(who, NEEDED, "default") == dict.fromkeys(NEEDED, False)
     assert not cluster.may(who, "get", "secrets", release.namespace)
 
 
@@ -84,8 +80,8 @@ def test_people_of_a_namespace_may_use_queuejobs(release: Release, no_pods: dict
         cluster.may(who, "get", "queuejobs.bullherd.dev", namespace) for who in ("view", "edit", "admin")
     ):
         assert time.monotonic() < limit, "view, edit and admin never learnt of QueueJobs"
-    for verb in ("create", "update", "patch", "delete"):
-        assert not cluster.may("view", verb, "queuejobs.bullherd.dev", namespace)
-        assert cluster.may("edit", verb, "queuejobs.bullherd.dev", namespace)
-        assert cluster.may("admin", verb, "queuejobs.bullherd.dev", namespace)
+    changes = [(verb, "queuejobs.bullherd.dev") for verb in ("create", "update", "patch", "delete")]
+    assert cluster.answers("view", changes, namespace) == dict.fromkeys(changes, False)
+    for who in ("edit", "admin"):
+        assert cluster.answers(who, changes, namespace) == dict.fromkeys(changes, True)
     assert not cluster.may("edit", "patch", "queuejobs.bullherd.dev status", namespace)

@@ -57,6 +57,8 @@ def test_an_item_in_the_embedded_redis_becomes_a_worker(release: Release, whole:
     (worker,) = deployment["items"]
     assert worker["spec"]["template"]["spec"]["priorityClassName"] == f"{release.namespace}-medium"
     release.until(f"deployment/{worker['metadata']['name']}", "{.status.readyReplicas}", "1")
+    logs = ("logs", "-l", "app.kubernetes.io/component=operator", "--tail=-1")
+    assert "forbidden" not in release.cluster.kubectl("-n", release.namespace, *logs), "a right is missing"
 
     # Uninstalled under a QueueJob: its workers go on, and it can still be deleted.
     release.cluster.helm("uninstall", "bullherd", "-n", release.namespace, "--wait", "--timeout", "120s")
@@ -65,32 +67,29 @@ def test_an_item_in_the_embedded_redis_becomes_a_worker(release: Release, whole:
     release.until_no_pod_is_left()
 
 
-def test_a_missing_secret_breaks_its_connection_and_heals(release: Release, whole: dict[str, Any]) -> None:
-    """The operator comes up without it, says in the QueueJob what is missing, and heals when it is there."""
-    release.install(whole)
-    password = release.secret("bullherd-redis")["password"]
+def test_what_is_wrong_with_connections_is_told_and_heals(release: Release, whole: dict[str, Any]) -> None:
+    """The operator comes up without a Secret and without a Redis, says which, and heals when it is there."""
+    away = {"host": "not-there.example.com", "namespaces": [release.namespace]}
     later = {
         "host": f"bullherd-redis.{release.namespace}.svc",
         "existingSecret": {"name": "later", "passwordKey": "pw"},
         "namespaces": [release.namespace],
     }
-    release.upgrade(whole, {"connections": {"later": later}})
+    release.install(whole, {"connections": {"away": away, "later": later}})
+    with pytest.raises(HelmError, match="bullherd-test"):
+        release.helm_test("10s")
+    said = release.cluster.kubectl("-n", release.namespace, "logs", "bullherd-test")
+    assert "FAILED  connection away (not-there.example.com:6379)" in said
+    assert "FAILED  connection later" in said
+    assert "ok      connection default" in said
+
     apply(release, queue_job(whole["image"], connection="later"))
     reason = '{.status.conditions[?(@.type=="Ready")].reason}'
     release.until("queuejob/mail", reason, "ConnectionInvalid")
+    password = release.secret("bullherd-redis")["password"]
     release.cluster.kubectl(
         "-n", release.namespace, "create", "secret", "generic", "later", f"--from-literal=pw={password}"
     )
     # The kubelet looks for new Secrets about once a minute; new pods see them at once.
     release.cluster.kubectl("-n", release.namespace, "rollout", "restart", "deployment/bullherd-operator")
     release.until("queuejob/mail", '{.status.conditions[?(@.type=="Ready")].status}', "True")
-
-
-def test_helm_test_fails_when_a_redis_is_away(release: Release, whole: dict[str, Any]) -> None:
-    away = {"host": "not-there.example.com", "namespaces": [release.namespace]}
-    release.install(whole, {"connections": {"away": away}})
-    with pytest.raises(HelmError, match="bullherd-test"):
-        release.helm_test("15s")
-    said = release.cluster.kubectl("-n", release.namespace, "logs", "bullherd-test")
-    assert "FAILED  connection away (not-there.example.com:6379)" in said
-    assert "ok      connection default" in said

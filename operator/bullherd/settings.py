@@ -62,7 +62,7 @@ class OperatorSettings(BaseSettings):
         description="Seconds between two full lists of QueueJobs, the safety net under the watches.",
     )
     lease_duration_seconds: float = Field(
-        12.0, ge=3, description="A Lease not renewed for this long may be taken over."
+        10.0, ge=3, description="A Lease not renewed for this long may be taken over."
     )
 
     @field_validator("watch_namespaces", mode="before")

@@ -16,9 +16,9 @@ from enum import Enum
 class LeaseTerms:
     """Seconds. ``renew_deadline`` < ``duration``: a holder gives up before anybody else may take over."""
 
-    duration: float = 12.0
-    renew_deadline: float = 8.0
-    retry_period: float = 2.0
+    duration: float
+    renew_deadline: float
+    retry_period: float
 
 
 @dataclass(frozen=True, slots=True)

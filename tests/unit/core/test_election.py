@@ -35,5 +35,7 @@ def test_a_holder_gives_up_before_anybody_may_take_over(duration: float) -> None
     assert terms.renew_deadline + terms.retry_period < terms.duration
 
 
-def test_the_terms_that_nobody_changed_are_those_of_the_settings() -> None:
-    assert LeaseTerms() == OperatorSettings().lease_terms
+def test_a_standby_leads_within_15_seconds() -> None:
+    """It may see the last renewal one try late, and try again just before the Lease runs out."""
+    terms = OperatorSettings().lease_terms
+    assert terms.duration + 2 * terms.retry_period < 15

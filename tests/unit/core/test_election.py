@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from bullherd.core.election import LeaseMove, LeaseRecord, LeaseTerms, decide_lease_move
+from bullherd.core.election import LeaseMove, LeaseRecord, decide_lease_move
 from bullherd.settings import OperatorSettings
 
 

@@ -17,12 +17,14 @@ import contextlib
 import json
 import os
 import signal
+import subprocess
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from pathlib import Path
 from typing import Any, Protocol
 
 import aiohttp
+import pytest
 import pytest_asyncio
 
 from tests.fixtures.redis import RedisServer
@@ -34,7 +36,7 @@ LIMIT_S = 30.0
 class WorkerProcess:
     """One worker process and what it has logged."""
 
-    def __init__(self, process: asyncio.subprocess.Process) -> None:
+    def __init__(self, process: subprocess.Popen[bytes]) -> None:
         self._process = process
         self._news = asyncio.Condition()
         self.events: list[dict[str, Any]] = []
@@ -85,19 +87,20 @@ class WorkerProcess:
 
     async def ended(self, limit: float = LIMIT_S) -> int:
         """The exit code, once it has ended."""
-        code = await asyncio.wait_for(self._process.wait(), limit)
-        await self._reader
-        return code
+        await asyncio.wait_for(asyncio.shield(self._reader), limit)
+        return self._process.wait(timeout=5)  # its output has ended, so it has, or is about to
 
     async def kill(self) -> None:
         """SIGKILL, as an out-of-memory kill; returns when it is gone."""
-        if self._process.returncode is None:
-            self._process.kill()
+        self._process.kill()
         await self.ended()
 
     async def _read(self) -> None:
-        assert self._process.stdout is not None
-        async for raw in self._process.stdout:
+        lines = asyncio.StreamReader(limit=2**24)
+        pipe, _ = await asyncio.get_running_loop().connect_read_pipe(
+            lambda: asyncio.StreamReaderProtocol(lines), self._process.stdout
+        )
+        async for raw in lines:
             line = raw.decode().rstrip()
             async with self._news:
                 self.raw.append(line)
@@ -106,8 +109,45 @@ class WorkerProcess:
                 except ValueError:
                     self.events.append({"event": None, "line": line})
                 self._news.notify_all()
+        pipe.close()
         async with self._news:
             self._news.notify_all()
+
+
+class WarmWorkers:
+    """Has always one process ready that has done a worker's imports."""
+
+    def __init__(self) -> None:
+        self._next = self._spawn()
+
+    def take(self, environment: dict[str, str], modules: tuple[str, ...]) -> subprocess.Popen[bytes]:
+        """Make a worker of the process that is ready, and start another one."""
+        process, self._next = self._next, self._spawn()
+        assert process.stdin is not None
+        process.stdin.write(json.dumps({"environment": environment, "modules": modules}).encode() + b"\n")
+        process.stdin.close()
+        return process
+
+    def close(self) -> None:
+        """End the process that nobody took."""
+        self._next.communicate(b"")
+
+    def _spawn(self) -> subprocess.Popen[bytes]:
+        return subprocess.Popen(
+            [sys.executable, "-m", "tests.worker.warm_worker"],
+            cwd=ROOT,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+        )
+
+
+@pytest.fixture(scope="session")
+def warm_workers() -> Iterator[WarmWorkers]:
+    """One process ahead of the tests, for all of them."""
+    workers = WarmWorkers()
+    yield workers
+    workers.close()
 
 
 class StartWorker(Protocol):
@@ -127,7 +167,7 @@ class StartWorker(Protocol):
 
 
 @pytest_asyncio.fixture
-async def start_worker(redis_server: RedisServer) -> AsyncIterator[StartWorker]:
+async def start_worker(redis_server: RedisServer, warm_workers: WarmWorkers) -> AsyncIterator[StartWorker]:
     """Starts workers on the test's ``redis_server``; ``settings`` are environment variables, lower case
     allowed.
     """
@@ -156,17 +196,7 @@ async def start_worker(redis_server: RedisServer) -> AsyncIterator[StartWorker]:
             "PYTHONPATH": str(ROOT),
             **{key.upper(): str(value) for key, value in settings.items()},
         }
-        worker = WorkerProcess(
-            await asyncio.create_subprocess_exec(
-                sys.executable,
-                *("-m", "bullherd_worker.cli", *modules),
-                env=environment,
-                cwd=ROOT,
-                stdout=asyncio.subprocess.PIPE,
-                stderr=asyncio.subprocess.STDOUT,
-                limit=2**24,
-            )
-        )
+        worker = WorkerProcess(warm_workers.take(environment, modules))
         running.append(worker)
         if ready:
             await worker.event("worker_started")

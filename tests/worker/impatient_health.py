@@ -1,8 +1,8 @@
-"""A module for a worker process whose fetch loop counts as stuck after one second instead of thirty."""
+"""A module for a worker process whose fetch loop counts as stuck after half a second instead of thirty."""
 
 from __future__ import annotations
 
 from bullherd_worker import health, worker
 
-health.LOOP_LIMIT_S = 1.0
-worker.TURN_S = 0.2
+health.LOOP_LIMIT_S = 0.5
+worker.TURN_S = 0.1

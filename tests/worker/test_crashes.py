@@ -81,7 +81,7 @@ async def test_node_recovers_what_our_worker_lost_and_the_other_way(
 
 async def test_a_frozen_worker_wakes_up_fenced(bullmq_node: BullmqNode, start_worker: StartWorker) -> None:
     queue = bullmq_node.queue("q")
-    item_id = await queue.add("x", {"seconds": 1.5})
+    item_id = await queue.add("x", {"seconds": 1})
     frozen = await start_worker("q", kind="sleep", worker_name="frozen", **SHORT_LOCKS)
     await frozen.event("sleep_job_start")
     frozen.signal(signal.SIGSTOP)
@@ -105,13 +105,13 @@ async def test_a_lost_lock_cancels_the_handler(
 ) -> None:
     queue = bullmq_node_6.queue("q")
     item_id = await queue.add("x", {"seconds": 60})
-    worker = await start_worker("q", kind="sleep", worker_lock_duration=4500, worker_stalled_interval=60_000)
+    worker = await start_worker("q", kind="sleep", worker_lock_duration=3000, worker_stalled_interval=60_000)
     await worker.event("sleep_job_start")
     client = redis_server.client()
     await client.set(f"bull:q:{item_id}:lock", "somebody else", px=60_000)
     taken = time.monotonic()
     await worker.event("worker_item_lost")
-    assert time.monotonic() - taken < 3.5  # at a renewal, before it would have run out by itself
+    assert time.monotonic() - taken < 2.5  # at a renewal, before it would have run out by itself
     await asyncio.sleep(0.3)
     assert not worker.named("worker_job_completed")
     assert not worker.named("worker_job_failed")
@@ -123,7 +123,7 @@ async def test_locks_are_renewed_as_long_as_it_takes(
     bullmq_node_6: BullmqNode, start_worker: StartWorker
 ) -> None:
     queue = bullmq_node_6.queue("q")
-    ids = await queue.add_bulk([{"seconds": 4}] * 3)
+    ids = await queue.add_bulk([{"seconds": 2.5}] * 3)
     worker = await start_worker("q", kind="sleep", concurrency=3, **SHORT_LOCKS)
     await worker.event("worker_job_completed", 3)
     assert [(await in_state(queue, one, "completed")).attemptsStarted for one in ids] == [1, 1, 1]

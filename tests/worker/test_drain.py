@@ -20,7 +20,7 @@ async def test_running_items_finish_and_waiting_ones_stay(
     bullmq_node: BullmqNode, start_worker: StartWorker
 ) -> None:
     queue = bullmq_node.queue("q")
-    ids = await queue.add_bulk([{"seconds": 1}] * 5)
+    ids = await queue.add_bulk([{"seconds": 0.5}] * 5)
     worker = await start_worker("q", kind="sleep", concurrency=2)
     await worker.event("sleep_job_start", 2)
     assert await worker.terminate() == 0
@@ -127,7 +127,7 @@ async def test_it_ends_in_time_without_redis(
     bullmq_node_6: BullmqNode, start_worker: StartWorker, redis_server: RedisServer
 ) -> None:
     """The item cannot be reported nor given back; its lock runs out, and the stalled check brings it back."""
-    worker = await start_worker("q", kind="sleep", worker_drain_seconds=1)
+    worker = await start_worker("q", kind="sleep", worker_drain_seconds=0.3)
     await bullmq_node_6.queue("q").add("x", {"seconds": 60})
     await worker.event("sleep_job_start")
     redis_server.stop()

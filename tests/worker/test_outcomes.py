@@ -184,7 +184,7 @@ async def test_a_paused_queue_is_left_alone(bullmq_node: BullmqNode, start_worke
     await queue.pause()
     item_id = await queue.add("x")
     worker = await start_worker("q", kind="say")
-    await asyncio.sleep(1)
+    await asyncio.sleep(0.5)
     assert not worker.named("say_job_start")
     resumed = time.monotonic()
     await queue.resume()

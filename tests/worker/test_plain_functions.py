@@ -44,14 +44,14 @@ async def test_one_that_does_not_keeps_its_place_until_it_ends(
     queue = bullmq_node_6.queue("q")
     worker = await start_worker("q", kind="plain", worker_thread_grace_seconds=0.2)
     started = time.monotonic()
-    stuck = await queue.add("x", {"seconds": 4})
+    stuck = await queue.add("x", {"seconds": 2.5})
     following = await queue.add("x", {"seconds": 0})
     item = await in_state(queue, stuck, "failed")
     assert "Timed out" in str(item.failedReason)
-    assert time.monotonic() - started < 3
+    assert time.monotonic() - started < 2
     status, text = await worker.get("/healthz")
     assert (status, text) == (503, "All 1 places are held by plain functions that did not end in time\n")
     assert "bullherd_worker_threads_left_behind 1.0" in (await worker.get("/metrics"))[1]
     await in_state(queue, following, "completed")
-    assert time.monotonic() - started > 3.9
+    assert time.monotonic() - started > 2.4
     assert (await worker.get("/healthz"))[0] == 200

@@ -2,8 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
+import json
+import os
+import sys
+from pathlib import Path
+
 import pytest
 
+from tests.fixtures.redis import RedisServer
 from tests.worker.conftest import StartWorker
 
 pytestmark = pytest.mark.redis
@@ -38,3 +45,24 @@ async def test_echo_is_there(start_worker: StartWorker) -> None:
     }  # fmt: skip
     assert worker.named("queue_initialized")
     assert await worker.terminate() == 0
+
+
+async def test_the_command_as_it_is_installed(redis_server: RedisServer) -> None:
+    """Started cold, as in a pod; the other tests' workers have done their imports before."""
+    process = await asyncio.create_subprocess_exec(
+        Path(sys.executable).with_name("bullherd-worker"),
+        "bullherd_worker.kinds.echo",
+        env={**os.environ, **redis_server.environment, "QUEUE_NAME": "echo", "WORKER_HTTP_PORT": "0"},
+        stdout=asyncio.subprocess.PIPE,
+    )
+    assert process.stdout is not None
+    try:
+        async with asyncio.timeout(20):
+            async for line in process.stdout:
+                if json.loads(line)["event"] == "worker_started":
+                    break
+            process.terminate()
+            assert await process.wait() == 0
+    finally:
+        if process.returncode is None:
+            process.kill()

@@ -16,6 +16,7 @@ import structlog
 from redis.exceptions import ResponseError
 
 from bullherd_worker import retry
+from bullherd_worker.answers import NOTHING, FailedChildrenError, Fetched, NotOursError, PendingChildrenError
 from bullherd_worker.attempt_log import AttemptLog
 from bullherd_worker.context import JobContext, PlainJobContext
 from bullherd_worker.errors import RedisAwayError
@@ -24,15 +25,7 @@ from bullherd_worker.item import Item
 from bullherd_worker.link import Link
 from bullherd_worker.metrics import Metrics
 from bullherd_worker.outcome import Completed, Failed, Outcome, add_trace, failure
-from bullherd_worker.queue_scripts import (
-    NOTHING,
-    FailedChildrenError,
-    Fetched,
-    NotOursError,
-    PendingChildrenError,
-    QueueScripts,
-    now_ms,
-)
+from bullherd_worker.queue_scripts import QueueScripts, now_ms
 from bullherd_worker.registry import JobKind
 from bullherd_worker.reports import PatientReporter
 from bullherd_worker.running import Phase, Running

@@ -1,14 +1,12 @@
 """BullMQ's scripts for one queue, with typed arguments and answers.
 
-Each call is one command on the link. A negative number from a script says that the item is not ours any more,
-or not there: that is ``NotOursError``, and it means "report nothing".
+Each call is one command on the link; what comes back is in answers.py.
 """
 
 from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -16,57 +14,14 @@ import msgpack  # type: ignore[import-untyped]
 from redis.asyncio.connection import Connection
 from redis.exceptions import NoScriptError
 
-from bullherd_worker.errors import JobError, UnrecoverableError
-from bullherd_worker.item import Item, parse_item
+from bullherd_worker.answers import Fetched, checked, fetched
+from bullherd_worker.item import Item
 from bullherd_worker.keys import Keys
 from bullherd_worker.link import Argument, Link
 from bullherd_worker.lua import load_scripts
 
-PENDING_CHILDREN, FAILED_CHILDREN = -4, -9
-
 # Redis' Lua library reads plain strings only, not MessagePack's own type for bytes.
 _pack = partial(msgpack.packb, use_bin_type=False)
-
-
-class NotOursError(Exception):
-    """The item was taken from us (its lock ran out) or removed; or the lost first try of this call had done
-    its work.
-    """
-
-    REASONS = {  # noqa: RUF012
-        -1: "the item is gone",
-        -2: "its lock is gone",
-        -3: "it is not active any more",
-        -6: "another worker holds its lock",
-    }
-
-    def __init__(self, code: int) -> None:
-        super().__init__(self.REASONS.get(code, f"BullMQ's script answered {code}"))
-        self.code = code
-
-
-class PendingChildrenError(JobError):
-    """The item cannot complete: it has children that are not done."""
-
-
-class FailedChildrenError(UnrecoverableError):
-    """The item can never complete: it has children that failed."""
-
-
-@dataclass(frozen=True, slots=True)
-class Fetched:
-    """What a fetch brought: an item, or why there is none and when to ask again."""
-
-    item: Item | None = None
-    #: The queue's rate limit is used up for so long.
-    limited_ms: int = 0
-    #: When the next delayed item is due, Unix milliseconds; 0 when none is known.
-    next_due_ms: int = 0
-    #: Whether the queue was looked at, so that "no item" means that there was none.
-    looked: bool = False
-
-
-NOTHING = Fetched()
 
 
 def now_ms() -> int:
@@ -112,7 +67,7 @@ class QueueScripts:
         """Claim the next item, if there is one that may run now."""
         opts = _pack({**self._claim, "token": token})
         keys = (*self._fetch_keys, self._keys.marker)
-        return _fetched(await self._run("moveToActive", keys, self._keys.base, now_ms(), opts), looked=True)
+        return fetched(await self._run("moveToActive", keys, self._keys.base, now_ms(), opts), looked=True)
 
     async def complete(self, item: Item, token: str, result: bytes, *, fetch_next: bool) -> Fetched:
         """Report success and claim the next item in the same step."""
@@ -146,7 +101,7 @@ class QueueScripts:
             k.stalled,
         )
         push = "RPUSH" if item.options.lifo else "LPUSH"
-        _checked(await self._run("retryJob", keys, k.base, now_ms(), push, item.raw_id, token, fields))
+        checked(await self._run("retryJob", keys, k.base, now_ms(), push, item.raw_id, token, fields))
 
     async def retry_later(
         self, item: Item, token: str, delay_ms: int, reason: str, stacktrace: bytes, *, fetch_next: bool
@@ -182,12 +137,12 @@ class QueueScripts:
             opts,
         )
         # Without an item its answer is 0: neither limit nor due time.
-        return _fetched(_checked(answer), looked=False)
+        return fetched(checked(answer), looked=False)
 
     async def give_back(self, raw_id: bytes, token: str) -> None:
         """Put an unfinished item back, ahead of the others, with no attempt counted."""
         keys, arguments = self._give_back(raw_id, token)
-        _checked(await self._run("moveJobFromActiveToWait", keys, *arguments))
+        checked(await self._run("moveJobFromActiveToWait", keys, *arguments))
 
     async def extend_locks(self, held: Sequence[tuple[bytes, str]]) -> list[bytes]:
         """Renew the locks of these items; returns the ids of those that are not ours any more."""
@@ -327,7 +282,7 @@ class QueueScripts:
             packed,
             fields,
         )
-        return _fetched(_checked(answer), looked=fetch_next)
+        return fetched(checked(answer), looked=fetch_next)
 
     def _give_back(self, raw_id: bytes, token: str) -> tuple[tuple[bytes, ...], tuple[Argument, ...]]:
         k = self._keys
@@ -347,24 +302,3 @@ class QueueScripts:
             # Somebody ran SCRIPT FLUSH: EVAL takes the text, and Redis keeps it.
             script = self._scripts[name]
             return await self._link.call("EVAL", script.text, script.keys, *keys, *arguments)
-
-
-def _checked(answer: Any) -> Any:
-    if isinstance(answer, int) and answer < 0:
-        if answer == PENDING_CHILDREN:
-            raise PendingChildrenError("The item cannot complete: it has children that are not done")
-        if answer == FAILED_CHILDREN:
-            raise FailedChildrenError("The item cannot complete: it has children that failed")
-        raise NotOursError(answer)
-    return answer
-
-
-def _fetched(answer: Any, *, looked: bool) -> Fetched:
-    """The scripts' common answer: [fields or 0, id or 0, limit in ms, next due time in ms], or 0."""
-    if not isinstance(answer, list) or not answer:
-        return Fetched(looked=looked)
-    fields, raw_id, *rest = answer
-    if fields:
-        return Fetched(item=parse_item(raw_id, fields))
-    limited, due = (*rest, 0, 0)[:2]
-    return Fetched(limited_ms=int(limited), next_due_ms=int(due or 0), looked=looked)

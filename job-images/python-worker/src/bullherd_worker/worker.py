@@ -16,7 +16,6 @@ given back with no attempt counted. Nothing that was claimed stays claimed.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import time
 import uuid
 
@@ -24,7 +23,8 @@ import structlog
 from redis.asyncio.connection import Connection
 from redis.exceptions import ResponseError
 
-from bullherd_worker import health
+from bullherd_worker import drain, health
+from bullherd_worker.answers import Fetched
 from bullherd_worker.attempts import Attempts
 from bullherd_worker.errors import RedisAwayError
 from bullherd_worker.keys import Keys
@@ -32,16 +32,15 @@ from bullherd_worker.link import Link
 from bullherd_worker.locks import LockKeeper
 from bullherd_worker.markers import LONGEST_BLOCK_S, Markers
 from bullherd_worker.metrics import Metrics
-from bullherd_worker.queue_scripts import Fetched, QueueScripts, now_ms
+from bullherd_worker.queue_scripts import QueueScripts, now_ms
 from bullherd_worker.redis_target import client_name, make_connection
 from bullherd_worker.registry import JobKind
-from bullherd_worker.running import Phase
 from bullherd_worker.settings import Settings
+from bullherd_worker.stalled import StalledCheck
 
 LARGEST_BURST = 64
 TURN_S = 5.0
 REFUSED_PAUSE_S = 1.0
-STOP_SECONDS = 2.0
 
 
 class Worker:
@@ -90,6 +89,14 @@ class Worker:
             log=self._log,
             on_change=self._freed,
         )
+        self._stalled_check = StalledCheck(
+            self._scripts,
+            self._link,
+            max_stalled=own.max_stalled,
+            interval_ms=own.stalled_interval,
+            metrics=self.metrics,
+            log=self._log,
+        )
         self._locks = LockKeeper(self._attempts, self._scripts, own.lock_duration / 1000)
         self._wake = asyncio.Event()
         self._drain_asked = asyncio.Event()
@@ -137,7 +144,7 @@ class Worker:
             for name, part in (
                 ("link", self._link.run()),
                 ("locks", self._locks.run()),
-                ("stalled check", self._check_stalled()),
+                ("stalled check", self._stalled_check.run()),
                 ("fetch loop", self._fetch_loop()),
             )
         }
@@ -153,7 +160,13 @@ class Worker:
                 self.drain()  # asked for already it would hurry, and give back what may still finish
             markers.cancel()
             await asyncio.wait({markers})
-            await self._finish()
+            await drain.finish(
+                self._attempts,
+                self._scripts,
+                seconds=self._settings.worker.drain_seconds,
+                hurry=self._hurry,
+                log=self._log,
+            )
             return not broken
         finally:
             asked.cancel()
@@ -279,54 +292,3 @@ class Worker:
     def _new_token(self) -> str:
         self._tokens += 1
         return f"{self._token_prefix}{self._tokens}"
-
-    async def _check_stalled(self) -> None:
-        """BullMQ's stalled check: any worker of the queue may do it, one per interval does."""
-        own = self._settings.worker
-        while True:
-            try:
-                recovered = await self._scripts.recover_stalled(own.max_stalled, own.stalled_interval)
-                if recovered:
-                    self.metrics.stalled_recovered.inc(len(recovered))
-                    self._log.warning(
-                        "worker_stalled_recovered",
-                        jobIds=[raw_id.decode(errors="replace") for raw_id in recovered],
-                    )
-            except RedisAwayError:
-                await self._link.up()
-                continue
-            except ResponseError as problem:
-                self._log.error("worker_stalled_check_refused", problem=str(problem))
-            await asyncio.sleep(own.stalled_interval / 1000)
-
-    async def _finish(self) -> None:
-        """Let running items end in time, then give the rest back."""
-        running = self._attempts.running
-        self._log.info("worker_draining", running=len(running))
-        limit = time.monotonic() + self._settings.worker.drain_seconds
-        while running and time.monotonic() < limit and not self._hurry.is_set():
-            await self._sleep_or_hurry(min(limit - time.monotonic(), 0.5))
-        for run in list(running):
-            run.stop(Phase.GIVING_BACK)
-        await self._ended(STOP_SECONDS)
-        for run in list(running):
-            if run.phase is Phase.GIVING_BACK:
-                await self._attempts.give_back(run)
-        with contextlib.suppress(RedisAwayError, ResponseError):
-            await self._scripts.nudge()
-        self._log.info("worker_stopped")
-
-    async def _sleep_or_hurry(self, seconds: float) -> None:
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(seconds):
-                tasks = [run.task for run in self._attempts.running if run.task is not None]
-                hurry = asyncio.create_task(self._hurry.wait())
-                try:
-                    await asyncio.wait({*tasks, hurry}, return_when=asyncio.FIRST_COMPLETED)
-                finally:
-                    hurry.cancel()
-
-    async def _ended(self, seconds: float) -> None:
-        tasks = {run.task for run in self._attempts.running if run.task is not None}
-        if tasks:
-            await asyncio.wait(tasks, timeout=seconds)

@@ -82,10 +82,11 @@ async def test_a_missing_password(start_redis: StartRedis) -> None:
     assert "user name or password are wrong" in await refusal(endpoint)
 
 
-async def test_the_password_is_never_quoted(start_redis: StartRedis) -> None:
-    """A server without AUTH repeats its arguments in the error."""
+@pytest.mark.parametrize("password", ["hunter2", "hunter2" * 30], ids=["short", "long"])
+async def test_the_password_is_never_quoted(start_redis: StartRedis, password: str) -> None:
+    """A server without AUTH repeats its arguments in the error, the first 128 bytes of them."""
     server = start_redis(options=("--rename-command", "AUTH", "HIDDEN"))
-    endpoint = dataclasses.replace(server.endpoint, username="ann", password="hunter2")
+    endpoint = dataclasses.replace(server.endpoint, username="ann", password=password)
     with pytest.raises(RedisUnavailable) as caught:
         await ping(endpoint)
     assert "unknown command" in str(caught.value)

@@ -8,6 +8,7 @@ is taken out, and the original exception is not chained, because logs print chai
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -28,6 +29,8 @@ REPLY_TIMEOUT_S = 5.0
 # Must be longer than any block that we ask for: redis-py counts the wait for a blocking reply as silence.
 BLOCKING_REPLY_TIMEOUT_S = 15.0
 LONGEST_BLOCK_S = 10.0
+
+_QUOTED_ARGUMENTS = re.compile(r", with args beginning with:.*")
 
 
 class RedisUnavailable(Exception):  # noqa: N818 - it is a state, and reads so where it is caught
@@ -61,7 +64,8 @@ def told_as_unavailable(endpoint: RedisEndpoint) -> Iterator[None]:
     try:
         yield
     except (RedisError, OSError) as error:
-        reason = _reason(error, endpoint)
+        # Such arguments may hold the first part of a long password only, which no replacing would find.
+        reason = _QUOTED_ARGUMENTS.sub("", _reason(error, endpoint))
         if endpoint.password:
             reason = reason.replace(endpoint.password, "***")
         raise RedisUnavailable(endpoint.address, reason) from None

@@ -6,4 +6,5 @@ pytest_plugins = [
     "tests.fixtures.cluster",
     "tests.fixtures.kubernetes",
     "tests.fixtures.operator",
+    "tests.fixtures.worker",
 ]

@@ -17,9 +17,8 @@ from correction_aggregation.target import VolumeTarget
 from correction_aggregation.time_range import TimeRange
 from tests.aggregation.postgres import PostgresServer
 from tests.webapp.conftest import webapp
-from tests.worker.conftest import start_worker
 
-__all__ = ["start_worker", "webapp"]
+__all__ = ["webapp"]
 
 DAY = TimeRange(datetime(2026, 11, 1, tzinfo=UTC), datetime(2026, 11, 2, tzinfo=UTC))
 NOON = datetime(2026, 11, 1, 12, tzinfo=UTC)

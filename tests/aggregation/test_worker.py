@@ -21,8 +21,8 @@ from correction_aggregation.time_range import previous_day
 from tests.aggregation.conftest import DAY, AddRows
 from tests.aggregation.postgres import PASSWORD, PostgresServer
 from tests.fixtures.node import BullmqNode, NodeQueue
+from tests.fixtures.worker import StartWorker, WorkerProcess, until
 from tests.webapp.conftest import WebApp
-from tests.worker.conftest import StartWorker, WorkerProcess, until
 
 pytestmark = [pytest.mark.redis, pytest.mark.node]
 

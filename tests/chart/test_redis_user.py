@@ -11,13 +11,11 @@ from bullherd.bullmq import OPERATOR_ACL
 from tests.chart.guides import CONNECTIONS, blocks
 from tests.fixtures.node import StartNode
 from tests.fixtures.redis import RedisServer, StartRedis
-from tests.worker.conftest import StartWorker, start_worker
+from tests.fixtures.worker import StartWorker
 
 pytestmark = [pytest.mark.redis, pytest.mark.node]
 
 ADMIN = ("--user", "admin", "on", ">admin", "~*", "&*", "+@all")
-
-__all__ = ["start_worker"]
 
 
 def rules() -> list[str]:

@@ -20,7 +20,7 @@ from bullherd.api import QueueJob
 from bullherd_worker.settings import QueueSettings, RedisSettings, WorkerSettings
 from tests.fixtures.node import NODE_FOLDER, BullmqNode, Major, NodeError, StartNode
 from tests.fixtures.redis import RedisServer, StartRedis, free_port
-from tests.worker.conftest import ROOT, StartWorker, until
+from tests.fixtures.worker import ROOT, StartWorker, until
 from tests.worker.test_outcomes import in_state
 
 PYTHON_PAGE = (ROOT / "docs" / "write-a-job-kind.md").read_text()

@@ -8,7 +8,7 @@ import pytest
 
 from tests.fixtures.node import BullmqNode
 from tests.fixtures.redis import RedisServer
-from tests.worker.conftest import StartWorker
+from tests.fixtures.worker import StartWorker
 from tests.worker.test_outcomes import in_state
 
 pytestmark = [pytest.mark.redis, pytest.mark.node]

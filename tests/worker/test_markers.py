@@ -13,7 +13,7 @@ from bullherd_worker.markers import Markers
 from bullherd_worker.redis_target import make_connection
 from bullherd_worker.settings import RedisSettings
 from tests.fixtures.redis import RedisServer
-from tests.worker.conftest import until
+from tests.fixtures.worker import until
 
 pytestmark = pytest.mark.redis
 

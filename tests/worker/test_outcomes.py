@@ -8,7 +8,7 @@ import time
 import pytest
 
 from tests.fixtures.node import BullmqNode, Item, NodeError, NodeQueue
-from tests.worker.conftest import StartWorker, WorkerProcess, until
+from tests.fixtures.worker import StartWorker, WorkerProcess, until
 
 pytestmark = [pytest.mark.redis, pytest.mark.node]
 

@@ -11,7 +11,7 @@ import pytest
 from bullherd_worker.logs import without_password
 from tests.fixtures.node import StartNode
 from tests.fixtures.redis import StartRedis
-from tests.worker.conftest import StartWorker
+from tests.fixtures.worker import StartWorker
 from tests.worker.test_outcomes import in_state
 
 pytestmark = [pytest.mark.redis, pytest.mark.node]

@@ -10,7 +10,7 @@ import pytest
 
 from tests.fixtures.node import BullmqNode
 from tests.fixtures.redis import RedisServer
-from tests.worker.conftest import StartWorker, until
+from tests.fixtures.worker import StartWorker, until
 
 pytestmark = [pytest.mark.redis, pytest.mark.node]
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.fixtures.redis import RedisServer
-from tests.worker.conftest import StartWorker
+from tests.fixtures.worker import StartWorker
 
 pytestmark = pytest.mark.redis
 

@@ -139,9 +139,13 @@ async def test_a_redis_that_refuses_writes_is_waited_out(
     """A log line that is refused is dropped; a report is repeated, and the lock kept, until it is taken."""
     queue = bullmq_node_6.queue("q")
     worker = await start_worker("q", kind="sleep")
-    item_id = await queue.add("x", {"seconds": 0.5})
-    await worker.event("sleep_job_start")
+    item_id = await queue.add("x", {"seconds": 1})
     client = redis_server.client()
+
+    async def has_begun() -> bool:
+        return await client.llen(f"bull:q:{item_id}:logs") == 1
+
+    await until(has_begun, what="the first line of the item's log")
     await client.config_set("min-replicas-to-write", 1)
     await worker.event("worker_report_refused", 2)
     await client.config_set("min-replicas-to-write", 0)

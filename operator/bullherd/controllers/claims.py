@@ -89,6 +89,6 @@ class Claims:
             self._note(key, known.uid, known.created, state.serves)
 
     def _note(self, key: JobKey, uid: str, created: float, served: ServedQueue) -> QueueClaim:
-        claim = QueueClaim(*key, uid=uid, created=created, server=served.server, queue=served.queue)
+        claim = QueueClaim(*key, uid=uid, created=created, served=served)
         self._registry.claim(key, claim)
         return claim

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import structlog
 
-from bullherd.api import QueueJob, RedisSpec
+from bullherd.api import QueueJob, RedisSpec, TlsSpec
 from bullherd.core.connection import (
     Connection,
     ConnectionProblem,
@@ -157,8 +157,13 @@ def _text_of(path: Path) -> str | None:
         return None
 
 
+def _tls_of(redis: RedisSpec) -> TlsSpec | None:
+    """The TLS that is on; one that is switched off says nothing."""
+    return redis.tls if redis.tls is not None and redis.tls.enabled else None
+
+
 def _secrets_of(redis: RedisSpec) -> list[str]:
-    tls = redis.tls if redis.tls is not None and redis.tls.enabled else None
+    tls = _tls_of(redis)
     references = (
         redis.password_secret_ref,
         tls.ca_secret_ref if tls else None,
@@ -173,15 +178,14 @@ def _inline_connection(redis: RedisSpec, secrets: dict[str, dict[str, str]]) -> 
             raise _MissingKeyError(name, key)
         return secrets[name][key]
 
-    password, tls = redis.password_secret_ref, redis.tls
-    options: TlsOptions | None = None
-    if tls is not None and tls.enabled:
-        ca, client = tls.ca_secret_ref, tls.client_certificate_secret_ref
-        options = TlsOptions(
-            ca=value(ca.name, ca.key) if ca else None,
-            certificate=value(client.name, "tls.crt") if client else None,
-            private_key=value(client.name, "tls.key") if client else None,
-        )
+    password, tls = redis.password_secret_ref, _tls_of(redis)
+    ca = tls.ca_secret_ref if tls else None
+    client = tls.client_certificate_secret_ref if tls else None
+    options = TlsOptions(
+        ca=value(ca.name, ca.key) if ca else None,
+        certificate=value(client.name, "tls.crt") if client else None,
+        private_key=value(client.name, "tls.key") if client else None,
+    )
     return Connection(
         RedisEndpoint(
             host=redis.host or "",
@@ -189,16 +193,12 @@ def _inline_connection(redis: RedisSpec, secrets: dict[str, dict[str, str]]) -> 
             db=redis.db,
             username=redis.username,
             password=value(password.name, password.key) if password else None,
-            tls=options,
+            tls=options if tls else None,
         ),
         WorkerSecrets(
             password=SecretKey(password.name, password.key) if password else None,
-            ca=SecretKey(tls.ca_secret_ref.name, tls.ca_secret_ref.key)
-            if options and tls and tls.ca_secret_ref
-            else None,
-            client_certificate=tls.client_certificate_secret_ref.name
-            if options and tls and tls.client_certificate_secret_ref
-            else None,
+            ca=SecretKey(ca.name, ca.key) if ca else None,
+            client_certificate=client.name if client else None,
         ),
     )
 

@@ -12,9 +12,8 @@ from datetime import datetime
 from typing import Any
 
 from bullherd.api import InvalidQueueJob, QueueJob
-from bullherd.core.claims import QueueClaim, rival_of
+from bullherd.core.claims import QueueClaim, ServedQueue, rival_of
 from bullherd.core.reconcile import DeploymentState
-from bullherd.core.snapshot import QueueKey
 from bullherd.kube.deployments import deployment_state
 
 JobKey = tuple[str, str]
@@ -56,7 +55,7 @@ class Registry:
         self._jobs: dict[JobKey, KnownQueueJob] = {}
         self._deployments: dict[JobKey, tuple[int, DeploymentState]] = {}
         self._claims: dict[JobKey, QueueClaim] = {}
-        self._claimants: dict[tuple[str, QueueKey], set[JobKey]] = {}
+        self._claimants: dict[ServedQueue, set[JobKey]] = {}
 
     @property
     def keys(self) -> list[JobKey]:
@@ -132,14 +131,14 @@ class Registry:
             return
         if before is not None:
             del self._claims[key]
-            others = self._claimants[before.server, before.queue]
+            others = self._claimants[before.served]
             others.discard(key)
             if not others:
-                del self._claimants[before.server, before.queue]
+                del self._claimants[before.served]
             self._wake_all(others)
         if claim is not None:
             self._claims[key] = claim
-            claimants = self._claimants.setdefault((claim.server, claim.queue), set())
+            claimants = self._claimants.setdefault(claim.served, set())
             self._wake_all(claimants)
             claimants.add(key)
 
@@ -149,7 +148,7 @@ class Registry:
 
     def rival_of(self, claim: QueueClaim) -> QueueClaim | None:
         """The older QueueJob that has this queue, if there is one."""
-        claimants = self._claimants.get((claim.server, claim.queue), ())
+        claimants = self._claimants.get(claim.served, ())
         return rival_of(claim, [self._claims[key] for key in claimants])
 
     def _wake_all(self, keys: Iterable[JobKey]) -> None:

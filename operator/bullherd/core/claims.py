@@ -26,19 +26,18 @@ class ServedQueue:
 
 @dataclass(frozen=True, slots=True)
 class QueueClaim:
-    """One QueueJob's wish for one queue. ``server`` is the endpoint's address, ``created`` unix seconds."""
+    """One QueueJob's wish for one queue. ``created`` is unix seconds."""
 
     namespace: str
     name: str
     uid: str
     created: float
-    server: str
-    queue: QueueKey
+    served: ServedQueue
 
 
 def rival_of(claim: QueueClaim, others: Iterable[QueueClaim]) -> QueueClaim | None:
     """The QueueJob that has the queue instead of ``claim``, or None when it is ``claim``'s own."""
-    same_queue = (o for o in others if (o.server, o.queue) == (claim.server, claim.queue))
+    same_queue = (other for other in others if other.served == claim.served)
     oldest = min(same_queue, key=_seniority, default=claim)
     return oldest if _seniority(oldest) < _seniority(claim) else None
 

@@ -237,7 +237,7 @@ def _hold(observed: Observed, reason: str, message: str, requeue_after: float | 
     current = observed.workers.replicas if observed.workers else 0
     return Plan(
         findings=(
-            Finding(READY, ConditionStatus.FALSE, reason, message),
+            _not_ready(reason, message),
             Finding(
                 REDIS_REACHABLE,
                 ConditionStatus.UNKNOWN,

@@ -9,7 +9,7 @@ import pytest
 
 from bullherd.api import InvalidQueueJob, QueueJob
 from bullherd.controllers.registry import JobKey, Registry
-from bullherd.core.claims import QueueClaim
+from bullherd.core.claims import QueueClaim, ServedQueue
 from bullherd.core.snapshot import QueueKey
 from tests.unit.builders import body
 
@@ -153,7 +153,7 @@ class TestDeployments:
         assert registry.put_deployment(deployment_body(version=3, replicas=1)).replicas == 1
 
 
-CLAIM = QueueClaim("shop", "emails", "uid-1", 1.0, "redis:6379/0", QueueKey("bull", "emails"))
+CLAIM = QueueClaim("shop", "emails", "uid-1", 1.0, ServedQueue("redis:6379/0", QueueKey("bull", "emails")))
 YOUNGER = replace(CLAIM, name="younger", uid="uid-2", created=2.0)
 YOUNGER_KEY = ("shop", "younger")
 
@@ -167,7 +167,10 @@ class TestClaims:
 
     def test_a_claim_wakes_those_that_want_the_same(self, registry: Registry, woken: list[JobKey]) -> None:
         registry.claim(YOUNGER_KEY, YOUNGER)
-        registry.claim(("shop", "apart"), replace(CLAIM, name="apart", queue=QueueKey("bull", "sms")))
+        registry.claim(
+            ("shop", "apart"),
+            replace(CLAIM, name="apart", served=replace(CLAIM.served, queue=QueueKey("bull", "sms"))),
+        )
         assert woken == []
         registry.claim(KEY, CLAIM)
         assert woken == [YOUNGER_KEY]
@@ -193,14 +196,14 @@ class TestClaims:
         registry.claim(KEY, CLAIM)
         registry.claim(YOUNGER_KEY, YOUNGER)
         woken.clear()
-        registry.claim(KEY, replace(CLAIM, server="other:6379/0"))
+        registry.claim(KEY, replace(CLAIM, served=replace(CLAIM.served, server="other:6379/0")))
         assert woken == [YOUNGER_KEY]
         assert registry.rival_of(YOUNGER) is None
 
     def test_queues_that_nobody_claims_leave_nothing_behind(self, registry: Registry) -> None:
         registry.claim(KEY, CLAIM)
         registry.rival_of(YOUNGER)
-        registry.rival_of(replace(YOUNGER, server="asked:6379/0"))
-        registry.claim(KEY, replace(CLAIM, server="other:6379/0"))
+        registry.rival_of(replace(YOUNGER, served=replace(CLAIM.served, server="asked:6379/0")))
+        registry.claim(KEY, replace(CLAIM, served=replace(CLAIM.served, server="other:6379/0")))
         registry.claim(KEY, None)
         assert registry._claimants == {}

@@ -6,11 +6,18 @@ from dataclasses import replace
 
 import pytest
 
-from bullherd.core.claims import QueueClaim, rival_of
+from bullherd.core.claims import QueueClaim, ServedQueue, rival_of
 from bullherd.core.snapshot import QueueKey
 
-MINE = QueueClaim("shop", "mine", "uid-m", 100.0, "redis:6379/0", QueueKey("bull", "emails"))
+REDIS = "redis:6379/0"
+MINE = QueueClaim("shop", "mine", "uid-m", 100.0, ServedQueue(REDIS, QueueKey("bull", "emails")))
 OTHER = replace(MINE, name="other", uid="uid-o")
+
+
+def old(served: ServedQueue) -> QueueClaim:
+    """An older claim, of another queue."""
+    return replace(OTHER, created=1.0, served=served)
+
 
 ROWS = [
     ("nobody else wants the queue", [], False),
@@ -19,9 +26,9 @@ ROWS = [
     ("a younger one has not", [replace(OTHER, created=101.0)], False),
     ("of two made in the same second the lower uid has it", [replace(OTHER, uid="uid-a")], True),
     ("and the higher one has not", [replace(OTHER, uid="uid-z")], False),
-    ("another queue is no rival", [replace(OTHER, created=1.0, queue=QueueKey("bull", "sms"))], False),
-    ("another prefix is no rival", [replace(OTHER, created=1.0, queue=QueueKey("b", "emails"))], False),
-    ("another database is no rival", [replace(OTHER, created=1.0, server="redis:6379/1")], False),
+    ("another queue is no rival", [old(ServedQueue(REDIS, QueueKey("bull", "sms")))], False),
+    ("another prefix is no rival", [old(ServedQueue(REDIS, QueueKey("b", "emails")))], False),
+    ("another database is no rival", [old(replace(MINE.served, server="redis:6379/1"))], False),
     ("another namespace is a rival", [replace(OTHER, created=1.0, namespace="else")], True),
 ]
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from bullherd.api import ConditionStatus
-from bullherd.core.claims import QueueClaim
+from bullherd.core.claims import QueueClaim, ServedQueue
 from bullherd.core.connection import ConnectionProblem
 from bullherd.core.deployment import fingerprint_of, worker_deployment
 from bullherd.core.reconcile import READY, REDIS_REACHABLE, Observed, Plan, decide, policy_of
@@ -20,7 +20,9 @@ from tests.unit.builders import NOW, PREFIX, connection, deployment, job, snapsh
 MINE = job()
 MANIFEST = worker_deployment(MINE, connection(), PREFIX)
 WANTED = fingerprint_of(MANIFEST)
-ELDER = QueueClaim("mail", "elder", "uid-0", 0.0, "redis.example:6379/0", QueueKey("bull", "emails"))
+ELDER = QueueClaim(
+    "mail", "elder", "uid-0", 0.0, ServedQueue("redis.example:6379/0", QueueKey("bull", "emails"))
+)
 WAIT = ScaleIn(NOW - 30, 0)
 AWAY = "Redis at redis.example:6379/0 cannot be used: it is away."
 UNKNOWN_CONNECTION = ConnectionProblem("ConnectionUnknown", "There is no connection 'x'.")

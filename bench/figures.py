@@ -6,6 +6,7 @@ import os
 import platform
 import shutil
 import subprocess
+from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from math import ceil
@@ -50,15 +51,16 @@ def console() -> Console:
     return found if found.is_terminal else Console(width=130)
 
 
-def machine() -> str:
+OPERATOR_PACKAGES = ("kopf", "kubernetes_asyncio", "redis", "aiohttp")
+
+
+def machine(packages: Sequence[str] = OPERATOR_PACKAGES) -> str:
     """What the figures depend on; other work on the machine counts too, so its load is told."""
-    packages = ", ".join(
-        f"{name} {version(name)}" for name in ("kopf", "kubernetes_asyncio", "redis", "aiohttp")
-    )
+    versions = ", ".join(f"{name} {version(name)}" for name in packages)
     load = os.getloadavg()[0]
     return (
         f"{platform.machine()}, {os.cpu_count()} CPUs (load {load:.1f}), Linux {platform.release()}, "
-        f"Python {platform.python_version()} ({packages}), {_first_line('redis-server', '--version')}, "
+        f"Python {platform.python_version()} ({versions}), {_first_line('redis-server', '--version')}, "
         f"Node {_first_line('node', '--version')}"
     )
 

@@ -11,20 +11,19 @@ from __future__ import annotations
 
 import argparse
 import os
-import platform
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from importlib.metadata import version
 from pathlib import Path
 
 import redis
 from rich.table import Table
 
-from bench.figures import console
+from bench.figures import console, machine
+from tests.fixtures.redis import RedisServer
 
 HERE = Path(__file__).parent
 NODE_PACKAGES = HERE.parent / "tests" / "node" / "v6"
@@ -126,46 +125,37 @@ def cpu_seconds(pid: int) -> float:
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
-def start_redis(folder: str) -> tuple[subprocess.Popen[bytes], int]:
-    """A private server without persistence."""
-    port = 7000 + os.getpid() % 1000
-    command = ["redis-server", "--port", str(port), "--bind", "127.0.0.1", "--save", "", "--dir", folder]
-    return subprocess.Popen(command, stdout=subprocess.DEVNULL), port
-
-
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--items", type=int, default=5000)
     parser.add_argument("--concurrency", type=int, default=50)
     parser.add_argument("--rounds", type=int, default=3)
-    options = parser.parse_args()
+    options, _ = parser.parse_known_args()
     queue = "bench"
     field_ = contestants(queue, options.concurrency)
     with tempfile.TemporaryDirectory() as folder:
-        server, port = start_redis(folder)
+        # Nothing is written to disk: the workers are measured, not the disk.
+        server = RedisServer(Path(folder), options=("--appendonly", "no"))
+        server.start()
         try:
-            client = redis.Redis(port=port, decode_responses=True)
-            while True:
-                try:
-                    client.ping()
-                    break
-                except redis.ConnectionError:
-                    time.sleep(0.02)
+            client = redis.Redis(port=server.port, decode_responses=True)
             for _ in range(options.rounds):
                 for contestant in field_:
-                    run_once(contestant, client, port, queue, options.items)
-            redis_version = client.info("server")["redis_version"]
+                    run_once(contestant, client, server.port, queue, options.items)
         finally:
-            server.terminate()
-            server.wait()
-    show(field_, options, redis_version)
+            server.kill()
+    show(field_, options)
 
 
-def show(field_: list[Contestant], options: argparse.Namespace, redis_version: str) -> None:
+def show(field_: list[Contestant], options: argparse.Namespace) -> None:
     """The table."""
     base = max(field_[0].rates)
-    table = Table(title=f"Worker throughput: {options.items} no-op items, concurrency {options.concurrency}")
+    table = Table(
+        title=f"Worker throughput: {options.items} no-op items, concurrency {options.concurrency}",
+        caption=machine(("bullmq", "redis", "hiredis")),
+        caption_justify="left",
+    )
     for column in ("worker", "items/s (best)", "all rounds", "CPU ms/item", "x official"):
         table.add_column(column, justify="left" if column == "worker" else "right")
     for one in field_:
@@ -173,13 +163,6 @@ def show(field_: list[Contestant], options: argparse.Namespace, redis_version: s
         best = max(one.rates)
         table.add_row(one.name, f"{best:.0f}", rounds, f"{min(one.cpu_ms):.3f}", f"{best / base:.2f}")
     console().print(table)
-    node = subprocess.run(["node", "--version"], capture_output=True, text=True, check=True).stdout.strip()
-    packages = ", ".join(f"{name} {version(name)}" for name in ("bullmq", "redis", "hiredis"))
-    console().print(
-        f"{platform.machine()}, {os.cpu_count()} CPUs (load {os.getloadavg()[0]:.1f}), "
-        f"Linux {platform.release()}, Redis {redis_version}, Node {node}, "
-        f"Python {platform.python_version()} ({packages})"
-    )
 
 
 if __name__ == "__main__":

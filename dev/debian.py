@@ -16,7 +16,7 @@ NODE = (
     *("socat", "ebtables", "busybox-static", "openssl"),
 )
 IMAGES = ("buildah", "debootstrap")
-TESTS = ("redis-server", "postgresql", "openssl")
+TESTS = ("redis-server", "postgresql", "openssl", "prometheus")
 LIMIT = 900
 POLICY = Path("/usr/sbin/policy-rc.d")
 
@@ -75,13 +75,13 @@ def install(packages: tuple[str, ...], report: Report, *, elsewhere: str) -> str
 
 def install_for_tests(report: Report) -> str:
     """Where there are no Debian packages, the programs may have come from elsewhere."""
-    programs = ("redis-server", "initdb", "openssl")
+    programs = ("redis-server", "initdb", "openssl", "prometheus", "promtool")
     if shutil.which("dpkg-query") is None and all(map(shutil.which, programs)):
         return f"not Debian; {', '.join(programs)} are there"
     return install(
         TESTS,
         report,
-        elsewhere="install Redis 7, PostgreSQL and OpenSSL as your system has them, so that "
+        elsewhere="install Redis 7, PostgreSQL, OpenSSL and Prometheus as your system has them, so that "
         f"{', '.join(programs)} are on the PATH",
     )
 

@@ -20,7 +20,7 @@ from tests.fixtures.redis import RedisServer, StartRedis
 pytestmark = pytest.mark.redis
 
 ORDERS = QueueKey("bull", "orders")
-READ_COMMANDS = "+llen +lindex +zcard +zcount +zrange +zrangebyscore +hmget +get +pttl"
+READ_COMMANDS = "+exists +llen +lindex +zcard +zcount +zrange +zrangebyscore +hmget +get +pttl"
 
 
 async def test_two_hundred_queues_in_one_round_trip(redis_server: RedisServer, reader: QueueReader) -> None:

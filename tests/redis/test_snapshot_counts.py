@@ -193,5 +193,5 @@ async def test_prefixes_and_odd_names_are_apart(bullmq_node: BullmqNode, look: L
 async def test_a_queue_that_does_not_exist_is_empty_and_stays_so(
     redis_server: RedisServer, look: Look
 ) -> None:
-    assert (await look("nothing", now=7.0)) == QueueSnapshot(taken_at=7.0)
+    assert (await look("nothing", now=7.0)) == QueueSnapshot(taken_at=7.0, exists=False)
     assert await redis_server.client().dbsize() == 0

@@ -10,10 +10,10 @@ queues, such as ``~bull:*``.
 OPERATOR_ACL = (
     "resetchannels -@all +auth +select +client|setname +script|load"
     # snapshots.py
-    " +evalsha_ro +llen +lindex +zcard +zcount +zrange +zrangebyscore +hmget +get +pttl"
+    " +evalsha_ro +exists +llen +lindex +zcard +zcount +zrange +zrangebyscore +hmget +get +pttl"
     # events.py
     " +xread +xrevrange"
     # stalled.py: moveStalledJobsToWait-9.lua
-    " +evalsha +exists +set +del +hget +hset +hincrby +zscore +zadd +lrange +lrem +lpush +rpush"
+    " +evalsha +set +del +hget +hset +hincrby +zscore +zadd +lrange +lrem +lpush +rpush"
     " +smembers +sadd +xadd +xtrim"
 )

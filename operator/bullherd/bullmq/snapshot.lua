@@ -86,6 +86,19 @@ local function oldest_prioritized()
   return earlier(oldest, startable_since(head[1]))
 end
 
+-- A worker alone leaves traces of a queue that no app has ever used: its stalled check writes `stalled-check`, and
+-- `opts.maxLenEvents` into `meta`. Everything else is an app's.
+local function exists(counts, meta)
+  for _, count in ipairs(counts) do
+    if count > 0 then return 1 end
+  end
+  -- ipairs would end at the first field that is not set.
+  for field = 1, 5 do
+    if meta[field] then return 1 end
+  end
+  return redis.call("EXISTS", prefix .. "events", prefix .. "id", prefix .. "repeat") > 0 and 1 or 0
+end
+
 local function look()
   local waiting = read("LLEN", "wait")
   local paused_list = read("LLEN", "paused")
@@ -104,17 +117,21 @@ local function look()
   end
 
   local meta = read("HMGET", "meta", "paused", "concurrency", "max", "duration", "version")
+  local delayed, active = read("ZCARD", "delayed"), read("LLEN", "active")
+  local children, completed = read("ZCARD", "waiting-children"), read("ZCARD", "completed")
+  local failed = read("ZCARD", "failed")
   return {
+    exists({ waiting, paused_list, prioritized, delayed, active, children, completed, failed }, meta),
     waiting,
     paused_list,
     prioritized,
-    read("ZCARD", "delayed"),
+    delayed,
     delayed_due,
     next_delayed_at or false,
-    read("LLEN", "active"),
-    read("ZCARD", "waiting-children"),
-    read("ZCARD", "completed"),
-    read("ZCARD", "failed"),
+    active,
+    children,
+    completed,
+    failed,
     oldest or false,
     meta[1],
     meta[2],

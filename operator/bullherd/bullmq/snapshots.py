@@ -35,7 +35,7 @@ class QueueReader:
     ) -> Mapping[QueueKey, QueueSnapshot | QueueUnreadable]:
         """Every queue as it is at ``now`` (unix seconds; decides which delayed items are due).
 
-        A queue that does not exist is empty. One with a key of a wrong type, or that the ACL hides, is
+        A queue that does not exist is empty, and says so. One with a key of a wrong type, or that the ACL hides, is
         ``QueueUnreadable`` and does not spoil the others. Raises ``RedisUnavailable`` when none could be
         read.
         """
@@ -66,6 +66,7 @@ def _result(queue: QueueKey, reply: Any, now: float) -> QueueSnapshot | QueueUnr
 
 def _parse(reply: Sequence[Any], now: float) -> QueueSnapshot:
     (
+        exists,
         waiting,
         paused_list,
         prioritized,
@@ -89,6 +90,7 @@ def _parse(reply: Sequence[Any], now: float) -> QueueSnapshot:
     duration_ms = _number(rate_duration_ms)
     return QueueSnapshot(
         taken_at=now,
+        exists=bool(exists),
         waiting=waiting,
         prioritized=prioritized,
         paused_list=paused_list,

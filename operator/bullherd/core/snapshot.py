@@ -22,11 +22,13 @@ class QueueKey:
 class QueueSnapshot:
     """Counts of one queue, all read at the same instant. Times are unix seconds, durations seconds.
 
+    ``exists``: an app has used the queue; one that nobody has ever used may be a name that is mistyped.
     ``paused_list`` holds what BullMQ 5 set aside when it paused the queue; BullMQ 6 leaves such items in
     ``waiting`` and only sets ``paused``.
     """
 
     taken_at: float
+    exists: bool = True
     waiting: int = 0
     prioritized: int = 0
     paused_list: int = 0

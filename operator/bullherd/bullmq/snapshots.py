@@ -35,9 +35,9 @@ class QueueReader:
     ) -> Mapping[QueueKey, QueueSnapshot | QueueUnreadable]:
         """Every queue as it is at ``now`` (unix seconds; decides which delayed items are due).
 
-        A queue that does not exist is empty, and says so. One with a key of a wrong type, or that the ACL hides, is
-        ``QueueUnreadable`` and does not spoil the others. Raises ``RedisUnavailable`` when none could be
-        read.
+        A queue that does not exist is empty, and says so. One with a key of a wrong type, or that the ACL
+        hides, is ``QueueUnreadable`` and does not spoil the others. Raises ``RedisUnavailable`` when none
+        could be read.
         """
         if not queues:
             return {}

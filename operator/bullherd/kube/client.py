@@ -128,6 +128,15 @@ class Kubernetes:
             content_type="application/apply-patch+yaml",
         )
 
+    async def patch(self, resource: Resource, namespace: str, name: str, change: Body) -> Body:
+        """A merge patch of the object: what is not in ``change`` stays, null removes a field."""
+        return await self._request(
+            "PATCH",
+            resource.path(namespace, name),
+            body=change,
+            content_type="application/merge-patch+json",
+        )
+
     async def patch_status(
         self, resource: Resource, namespace: str, name: str, status: Mapping[str, Any]
     ) -> Body:

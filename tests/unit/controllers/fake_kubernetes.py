@@ -83,7 +83,7 @@ class FakeKubernetes(Kubernetes):
         finally:
             self.refuses = before
 
-    # The six requests.
+    # The requests.
 
     async def get(self, resource: Resource, namespace: str, name: str) -> Body:
         await self._received("GET", resource, name, {})
@@ -145,6 +145,11 @@ class FakeKubernetes(Kubernetes):
             managers.discard(field_manager)
         after["metadata"]["managedFields"] = [{"manager": m, "operation": "Apply"} for m in sorted(managers)]
         return self._store(place, after)
+
+    async def patch(self, resource: Resource, namespace: str, name: str, change: Body) -> Body:
+        await self._received("PATCH", resource, name, change)
+        body: Body = _patched(self._there((resource.plural, namespace, name)), change)
+        return self._store((resource.plural, namespace, name), body)
 
     async def patch_status(
         self, resource: Resource, namespace: str, name: str, status: Mapping[str, Any]

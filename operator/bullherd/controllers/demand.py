@@ -5,12 +5,13 @@ of its queues have no replicas, it also listens to their events streams: a hint 
 once, so a wake does not wait for the tick; and the tick itself comes early when such a queue's next delayed
 item falls due. A third loop runs BullMQ's stalled check, because at 0 replicas no worker does. A queue's
 owner is woken when what was read differs from before, or when reading begins or ceases to work; an idle queue
-wakes nobody.
+wakes nobody. Several QueueJobs may follow one queue: it is read once, for as long as one of them does.
 """
 
 from __future__ import annotations
 
 import asyncio
+from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -47,7 +48,7 @@ class DemandWatch:
         self._health = health
         self._metrics = metrics
         self._followed: dict[JobKey, _Followed] = {}
-        self._owners: dict[_Followed, JobKey] = {}
+        self._owners: defaultdict[_Followed, set[JobKey]] = defaultdict(set)
         self._servers: dict[RedisEndpoint, ServerWatch] = {}
         self._tasks: dict[RedisEndpoint, asyncio.Task[None]] = {}
 
@@ -67,7 +68,7 @@ class DemandWatch:
             return
         self.forget(owner)
         self._followed[owner] = wanted
-        self._owners[wanted] = owner
+        self._owners[wanted].add(owner)
         if endpoint not in self._servers:
             self._start(endpoint)
         self._servers[endpoint].add(queue)
@@ -84,8 +85,9 @@ class DemandWatch:
         followed = self._followed.pop(owner, None)
         if followed is None:
             return
-        # Two QueueJobs share a queue only for the moment in which it goes from one to the other.
-        if self._owners.get(followed) == owner:
+        owners = self._owners[followed]
+        owners.discard(owner)
+        if not owners:
             del self._owners[followed]
             server = self._servers[followed.endpoint]
             server.remove(followed.queue)
@@ -108,8 +110,7 @@ class DemandWatch:
 
     def _start(self, endpoint: RedisEndpoint) -> None:
         def changed(queue: QueueKey) -> None:
-            owner = self._owners.get(_Followed(endpoint, queue))
-            if owner is not None:
+            for owner in self._owners.get(_Followed(endpoint, queue), ()):
                 self._wake(owner)
 
         server = ServerWatch(endpoint, changed, self._intervals, self._health, self._metrics)

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Coroutine, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from math import inf
 
 import structlog
@@ -37,14 +38,18 @@ midst would make two steps of one. And a storm of adds to a paused queue must no
 _PULSE_LIMIT = 60.0
 """Seconds beyond a tick without a turn after which a loop counts as stuck; more than any other wait in it."""
 
+_Loop = Callable[[Pulse], Coroutine[None, None, None]]
+
 
 @dataclass(frozen=True, slots=True)
 class WatchIntervals:
-    """Seconds, and how often an item may stall before it fails."""
+    """Seconds, and how often an item may stall before it fails. ``stalled_check`` None: whoever watches
+    changes nothing in Redis.
+    """
 
     tick: float
-    stalled_check: float
-    max_stalled_count: int
+    stalled_check: float | None
+    max_stalled_count: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,24 +116,19 @@ class ServerWatch:
     async def run(self) -> None:
         """Watch until cancelled."""
         limit = _PULSE_LIMIT + self._intervals.tick
+        loops: dict[str, _Loop] = {"tick": self._tick, "hints": self._listen}
+        if (interval := self._intervals.stalled_check) is not None:
+            most = self._intervals.max_stalled_count
+            loops["stalled check"] = partial(
+                recover_stalled, self._endpoint, self.queues, interval, most, self._metrics
+            )
         pulses = {
-            loop: self._health.pulse(f"{loop} of Redis {self._endpoint.address}", limit)
-            for loop in ("tick", "hints", "stalled check")
+            loop: self._health.pulse(f"{loop} of Redis {self._endpoint.address}", limit) for loop in loops
         }
         try:
             async with asyncio.TaskGroup() as tasks:
-                tasks.create_task(self._tick(pulses["tick"]))
-                tasks.create_task(self._listen(pulses["hints"]))
-                tasks.create_task(
-                    recover_stalled(
-                        self._endpoint,
-                        self.queues,
-                        self._intervals.stalled_check,
-                        self._intervals.max_stalled_count,
-                        self._metrics,
-                        pulses["stalled check"],
-                    )
-                )
+                for loop, run in loops.items():
+                    tasks.create_task(run(pulses[loop]))
         except asyncio.CancelledError:
             for pulse in pulses.values():
                 self._health.end(pulse)

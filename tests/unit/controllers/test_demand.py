@@ -161,18 +161,30 @@ async def test_sleep_is_a_matter_of_the_queue(demand: DemandWatch) -> None:
     assert Server.all[0].asleep == set()
 
 
-async def test_a_queue_goes_from_one_queuejob_to_another(demand: DemandWatch, woken: list[JobKey]) -> None:
-    """For a moment both follow it; the one that lets go must not take it from the other."""
+@pytest.mark.parametrize(("leaves", "stays"), [(A, B), (B, A)], ids=["the first", "the second"])
+async def test_of_two_that_follow_one_queue_either_may_leave(
+    demand: DemandWatch, woken: list[JobKey], leaves: JobKey, stays: JobKey
+) -> None:
     demand.follow(A, HERE, EMAILS)
     demand.follow(B, HERE, EMAILS)
-    demand.forget(A)
     await settle()
     (server,) = Server.all
+    server.changed(EMAILS)
+    assert sorted(woken) == [A, B]
+    woken.clear()
+
+    demand.forget(leaves)
+    await settle()
     assert server.queues == {EMAILS}
     assert server.runs
     server.changed(EMAILS)
-    assert woken == [B]
-    assert demand.reading(B).problem == "here emails"
+    assert woken == [stays]
+    assert demand.reading(stays).problem == "here emails"
+    assert demand.reading(leaves) == Reading()
+
+    demand.forget(stays)
+    await settle()
+    assert not server.runs
 
 
 async def test_a_server_leaves_the_metrics_when_nobody_reads_it(

@@ -114,6 +114,18 @@ async def test_the_stalled_check_outlives_a_redis_that_is_away(monkeypatch: pyte
 
 
 @in_virtual_time
+async def test_a_watch_that_changes_nothing_makes_no_stalled_check(monkeypatch: pytest.MonkeyPatch) -> None:
+    watched = Watched(monkeypatch, stalled_check=None)
+    watched.redis.counts[EMAILS] = {"active": 1}
+    watched.watch.add(EMAILS)
+    async with watched.running():
+        await asyncio.sleep(100)
+        assert watched.expected == 2
+        assert watched.backlog() == 1
+        assert watched.redis.checks == []
+
+
+@in_virtual_time
 async def test_a_watch_that_is_stopped_is_expected_to_turn_no_more(monkeypatch: pytest.MonkeyPatch) -> None:
     watched = Watched(monkeypatch)
     async with watched.running():

@@ -111,23 +111,25 @@ class Recovery(Client):
 class Watched:
     """A server watch of that Redis; ``changed`` has each time that an owner was woken."""
 
-    def __init__(self, monkeypatch: pytest.MonkeyPatch, tick: float = 1.0) -> None:
+    def __init__(
+        self, monkeypatch: pytest.MonkeyPatch, tick: float = 1.0, stalled_check: float | None = 30
+    ) -> None:
         module = "bullherd.controllers.server_watch"
         self.redis = Redis()
-        stalled_check = "bullherd.controllers.stalled_check"
-        for clocked in (module, stalled_check):
+        recovery = "bullherd.controllers.stalled_check"
+        for clocked in (module, recovery):
             clock = SimpleNamespace(time=lambda: NOW + now(), monotonic=now)
             monkeypatch.setattr(f"{clocked}.time", clock)
         monkeypatch.setattr(f"{module}.QueueReader", lambda endpoint: Reader(self.redis))
         monkeypatch.setattr(f"{module}.ActivityListener", lambda endpoint: Listener(self.redis))
-        monkeypatch.setattr(f"{stalled_check}.StalledRecovery", lambda endpoint, **_: Recovery(self.redis))
+        monkeypatch.setattr(f"{recovery}.StalledRecovery", lambda endpoint, **_: Recovery(self.redis))
         self.changed: list[tuple[float, QueueKey]] = []
         self.health = Health()
         self.metrics = OperatorMetrics()
         self.watch = ServerWatch(
             RedisEndpoint("redis"),
             lambda queue: self.changed.append((now(), queue)),
-            WatchIntervals(tick, stalled_check=30, max_stalled_count=1),
+            WatchIntervals(tick, stalled_check, max_stalled_count=1),
             self.health,
             self.metrics,
         )

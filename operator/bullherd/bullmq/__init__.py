@@ -11,9 +11,11 @@ OPERATOR_ACL = (
     "resetchannels -@all +auth +select +client|setname +script|load"
     # snapshots.py
     " +evalsha_ro +exists +llen +lindex +zcard +zcount +zrange +zrangebyscore +hmget +get +pttl"
+    # holders.py
+    " +lrange +hget"
     # events.py
     " +xread +xrevrange"
     # stalled.py: moveStalledJobsToWait-9.lua
-    " +evalsha +set +del +hget +hset +hincrby +zscore +zadd +lrange +lrem +lpush +rpush"
+    " +evalsha +set +del +hset +hincrby +zscore +zadd +lrem +lpush +rpush"
     " +smembers +sadd +xadd +xtrim"
 )

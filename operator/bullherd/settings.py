@@ -1,4 +1,4 @@
-"""Every setting of the operator in one tree, from the environment (``BULLHERD_…``) and flags; read once at
+"""Every setting of a process in one tree, from the environment (``BULLHERD_…``) and flags; read once at
 start.
 """
 
@@ -18,25 +18,21 @@ Names = TypeAliasType("Names", tuple[str, ...])
 """A type with a name of its own, which --help shows."""
 
 
-class OperatorSettings(BaseSettings):
-    """Run the operator: watch QueueJobs and scale their workers."""
+class ProcessSettings(BaseSettings):
+    """What every process of Bullherd is told."""
 
     model_config = SettingsConfigDict(env_prefix="BULLHERD_", frozen=True, extra="ignore")
 
-    namespace: str = Field("default", description="The operator's own namespace: its Lease is here.")
+    namespace: str = Field("default", description="The namespace that Bullherd itself runs in.")
     pod_name: str = Field(
         default_factory=socket.gethostname,
-        description="Begin of the identity in the Lease; in a cluster the pod's name.",
+        description="Name of this process; in a cluster the pod's.",
     )
-    lease_name: str = Field("bullherd-operator", description="The Lease that chooses the active operator.")
     watch_namespaces: Annotated[Names, NoDecode] = Field(
         (), description="Namespaces to watch, separated by commas; none means all."
     )
     connections_dir: Path = Field(
         Path("/etc/bullherd/connections"), description="Folder of the named connections, <name>.yaml each."
-    )
-    priority_class_prefix: str = Field(
-        "", description="PriorityClasses are <prefix>high|medium|low; empty means that pods get none."
     )
     http_host: str = Field("0.0.0.0", description="Address of /healthz, /readyz and /metrics.")
     http_port: int = Field(8080, ge=0, le=65535, description="Port of /healthz, /readyz and /metrics.")
@@ -47,22 +43,10 @@ class OperatorSettings(BaseSettings):
     tick_seconds: float = Field(
         1.0, ge=0.1, le=60, description="Seconds between two reads of all queues of a Redis server."
     )
-    stalled_check_seconds: float = Field(
-        30.0,
-        ge=1,
-        le=600,
-        description="Seconds between two checks for items whose worker died (BullMQ's stalledInterval).",
-    )
-    max_stalled_count: int = Field(
-        1, ge=0, description="How often an item may stall before it fails (BullMQ's maxStalledCount)."
-    )
     resync_seconds: float = Field(
         60.0,
         ge=5,
         description="Seconds between two full lists of QueueJobs, the safety net under the watches.",
-    )
-    lease_duration_seconds: float = Field(
-        10.0, ge=3, description="A Lease not renewed for this long may be taken over."
     )
 
     @field_validator("watch_namespaces", mode="before")
@@ -72,8 +56,56 @@ class OperatorSettings(BaseSettings):
             return tuple(name.strip() for name in value.split(",") if name.strip())
         return value
 
+
+class OperatorSettings(ProcessSettings):
+    """Run the operator: watch QueueJobs and scale their workers."""
+
+    lease_name: str = Field(
+        "bullherd-operator", description="The Lease, in its own namespace, that chooses the active operator."
+    )
+    lease_duration_seconds: float = Field(
+        10.0, ge=3, description="A Lease not renewed for this long may be taken over."
+    )
+    priority_class_prefix: str = Field(
+        "", description="PriorityClasses are <prefix>high|medium|low; empty means that pods get none."
+    )
+    stalled_check_seconds: float = Field(
+        30.0,
+        ge=1,
+        le=600,
+        description="Seconds between two checks for items whose worker died (BullMQ's stalledInterval).",
+    )
+    max_stalled_count: int = Field(
+        1, ge=0, description="How often an item may stall before it fails (BullMQ's maxStalledCount)."
+    )
+
     @property
     def lease_terms(self) -> LeaseTerms:
         """client-go's proportions: renew by two thirds of the duration, try six times in it."""
         duration = self.lease_duration_seconds
         return LeaseTerms(duration, renew_deadline=duration * 2 / 3, retry_period=duration / 6)
+
+
+class ServerSettings(ProcessSettings):
+    """Run the server: external metrics for HPAs, as an aggregated API."""
+
+    https_host: str = Field("0.0.0.0", description="Address of the aggregated API.")
+    https_port: int = Field(6443, ge=0, le=65535, description="Port of the aggregated API.")
+    service_name: str = Field(
+        "bullherd-server",
+        description="The Service, in its own namespace, that leads here; the certificate is for it.",
+    )
+    certificate_secret: str = Field(
+        "bullherd-server-tls",
+        description="The Secret, in its own namespace, that all replicas keep their certificate in.",
+    )
+    certificate_lifetime_seconds: float = Field(
+        90 * 86_400.0, ge=10, description="How long a certificate is good for; renewed with a third left."
+    )
+    authentication_config_map: str = Field(
+        "kube-system/extension-apiserver-authentication",
+        description="<namespace>/<name> of the ConfigMap in which the API servers say who they are.",
+    )
+    stale_after_seconds: float = Field(
+        60.0, ge=1, description="A value that was read longer ago than this is not given out."
+    )

@@ -66,6 +66,14 @@ async def test_readyz_is_about_this_process_not_about_leading(
     assert (await answer(port, "/readyz"))[0] == 200
 
 
+async def test_readyz_fails_with_a_loop_that_stopped(port: aiohttp.ClientSession, health: Health) -> None:
+    health.ready = True
+    health.pulse("tick", limit=-1)
+    status, text = await answer(port, "/readyz")
+    assert status == 503
+    assert "tick has not turned" in text
+
+
 async def test_metrics_tell_of_a_queue_until_its_queuejob_is_gone(
     port: aiohttp.ClientSession, metrics: OperatorMetrics
 ) -> None:

@@ -22,7 +22,7 @@ from bullherd.controllers.server_watch import Reading, ServerWatch, WatchInterva
 from bullherd.core.redis_endpoint import RedisEndpoint
 from bullherd.core.snapshot import QueueKey
 from bullherd.telemetry.health import Health
-from bullherd.telemetry.metrics import OperatorMetrics
+from bullherd.telemetry.watch_metrics import WatchMetrics
 
 log = structlog.get_logger(__name__)
 
@@ -41,7 +41,7 @@ class DemandWatch:
         wake: Callable[[JobKey], None],
         intervals: WatchIntervals,
         health: Health,
-        metrics: OperatorMetrics,
+        metrics: WatchMetrics,
     ) -> None:
         self._wake = wake
         self._intervals = intervals

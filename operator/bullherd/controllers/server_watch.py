@@ -23,7 +23,7 @@ from bullherd.controllers.stalled_check import recover_stalled
 from bullherd.core.redis_endpoint import RedisEndpoint
 from bullherd.core.snapshot import QueueKey, QueueSnapshot
 from bullherd.telemetry.health import Health, Pulse
-from bullherd.telemetry.metrics import OperatorMetrics
+from bullherd.telemetry.watch_metrics import WatchMetrics
 
 log = structlog.get_logger(__name__)
 
@@ -71,7 +71,7 @@ class ServerWatch:
         changed: Callable[[QueueKey], None],
         intervals: WatchIntervals,
         health: Health,
-        metrics: OperatorMetrics,
+        metrics: WatchMetrics,
     ) -> None:
         self._endpoint = endpoint
         self._changed = changed

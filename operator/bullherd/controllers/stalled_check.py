@@ -14,7 +14,7 @@ from bullherd.bullmq.stalled import StalledRecovery
 from bullherd.core.redis_endpoint import RedisEndpoint
 from bullherd.core.snapshot import QueueKey
 from bullherd.telemetry.health import Pulse
-from bullherd.telemetry.metrics import OperatorMetrics
+from bullherd.telemetry.watch_metrics import WatchMetrics
 
 log = structlog.get_logger(__name__)
 
@@ -24,7 +24,7 @@ async def recover_stalled(
     queues: Collection[QueueKey],
     interval: float,
     max_stalled_count: int,
-    metrics: OperatorMetrics,
+    metrics: WatchMetrics,
     pulse: Pulse,
 ) -> None:
     """Check until cancelled. ``queues`` is looked at anew each time; a Redis that is away is asked later."""

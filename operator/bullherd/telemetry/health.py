@@ -1,4 +1,4 @@
-"""Whether the operator's loops still turn.
+"""Whether the loops of this process still turn.
 
 Each loop takes a ``Pulse`` and beats it every time round. A loop that died or hangs stops beating, and
 ``/healthz`` names it; the kubelet then restarts the process, which holds no state of its own. Watches that
@@ -30,7 +30,7 @@ class Pulse:
 
 
 class Health:
-    """All pulses of this process, and whether it is ready to be one of the operators."""
+    """All pulses of this process, and whether it has begun to do what it is for."""
 
     def __init__(self) -> None:
         self._pulses: dict[str, Pulse] = {}

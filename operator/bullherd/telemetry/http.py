@@ -1,5 +1,5 @@
-"""The operator's own HTTP port: ``/healthz``, ``/readyz`` and ``/metrics``, served by leader and standby
-alike.
+"""Every process' own HTTP port: ``/healthz``, ``/readyz`` and ``/metrics``; an operator's standby serves it
+too.
 """
 
 from __future__ import annotations
@@ -10,13 +10,11 @@ from contextlib import asynccontextmanager
 from aiohttp import web
 
 from bullherd.telemetry.health import Health
-from bullherd.telemetry.metrics import OperatorMetrics
+from bullherd.telemetry.watch_metrics import WatchMetrics
 
 
 @asynccontextmanager
-async def serve_telemetry(
-    host: str, port: int, health: Health, metrics: OperatorMetrics
-) -> AsyncIterator[None]:
+async def serve_telemetry(host: str, port: int, health: Health, metrics: WatchMetrics) -> AsyncIterator[None]:
     """Serve while the context lasts."""
 
     async def healthz(_: web.Request) -> web.Response:
@@ -24,7 +22,9 @@ async def serve_telemetry(
         return web.json_response({"failures": failures}, status=503 if failures else 200)
 
     async def readyz(_: web.Request) -> web.Response:
-        return web.json_response({"ready": health.ready}, status=200 if health.ready else 503)
+        failures = health.failures()
+        ready = health.ready and not failures
+        return web.json_response({"ready": ready, "failures": failures}, status=200 if ready else 503)
 
     async def metrics_text(_: web.Request) -> web.Response:
         return web.Response(

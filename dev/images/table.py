@@ -12,13 +12,14 @@ class Image:
 
     `base_argument` is the build argument that names the base image: a Dockerfile's default is one that a
     registry has, the local node gives it ours. `on` names build arguments that take another image of this
-    table.
+    table. `for_tests`: made only when it is named.
     """
 
     name: str
     dockerfile: str
     base_argument: str | None = None
     on: Mapping[str, str] = field(default_factory=dict)
+    for_tests: bool = False
 
 
 TABLE = (
@@ -31,11 +32,12 @@ TABLE = (
     ),
     Image("bullherd-redis", "images/redis/Dockerfile", "DEBIAN_IMAGE"),
     Image("bullherd-postgres", "images/postgres/Dockerfile", "DEBIAN_IMAGE"),
+    Image("bullherd-node-worker", "tests/e2e/node_worker.Dockerfile", "PYTHON_IMAGE", for_tests=True),
 )
 
 
 def in_order(names: Iterable[str] = ()) -> list[Image]:
-    """The named images (all, if none is named) and those they are built on, each after what it needs."""
+    """The named images (the project's own, if none is named), each after those that it is built on."""
     by_name = {image.name: image for image in TABLE}
     ordered: dict[str, Image] = {}
 
@@ -46,6 +48,6 @@ def in_order(names: Iterable[str] = ()) -> list[Image]:
             add(needed)
         ordered.setdefault(name, by_name[name])
 
-    for name in tuple(names) or by_name:
+    for name in tuple(names) or (image.name for image in TABLE if not image.for_tests):
         add(name)
     return list(ordered.values())

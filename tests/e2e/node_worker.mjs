@@ -1,6 +1,6 @@
 /*
  * An ordinary BullMQ worker of a Node app, as it is written where nobody has heard of Bullherd: everything it knows is in
- * the usual variables. tests/e2e/test_node_worker.py runs it with those of a worker pod.
+ * the usual variables. tests/e2e/test_node_worker.py runs it with those of a worker pod, node_worker.Dockerfile in pods.
  */
 import { createRequire } from "node:module";
 import path from "node:path";
@@ -11,7 +11,12 @@ const { Worker } = createRequire(path.join(process.argv[2], "package.json"))("bu
 const { REDIS_HOST, REDIS_PORT, REDIS_USERNAME, REDIS_PASSWORD, REDIS_DB, REDIS_TLS } = process.env;
 const { QUEUE_NAME, QUEUE_PREFIX, QUEUE_CONCURRENCY, WORKER_NAME } = process.env;
 
-const worker = new Worker(QUEUE_NAME, async (job) => ({ greeting: `hello, ${job.data.name}` }), {
+async function greet(job) {
+  await new Promise((resolve) => setTimeout(resolve, job.data.takes ?? 0));
+  return { greeting: `hello, ${job.data.name}` };
+}
+
+const worker = new Worker(QUEUE_NAME, greet, {
   name: WORKER_NAME,
   prefix: QUEUE_PREFIX,
   concurrency: Number(QUEUE_CONCURRENCY),

@@ -28,6 +28,7 @@ def redis_only(images: Mapping[str, str], release: Release) -> dict[str, Any]:
     """Values for tests that need no running operator: the project's own Redis image, a small volume."""
     return {
         "operator": {"replicas": 0},
+        "server": {"replicas": 0},
         "crds": {"install": False},
         "redis": {
             "embedded": {
@@ -52,6 +53,7 @@ def whole(
         "image": image(images["bullherd"]),
         "watchNamespaces": [release.namespace],
         "operator": {"replicas": 2},
+        "server": {"replicas": 2},
     }
     return merge(redis_only, own)
 
@@ -61,6 +63,7 @@ def no_pods(release: Release) -> dict[str, Any]:
     """Values for tests of permissions and Secrets: nothing runs."""
     return {
         "operator": {"replicas": 0},
+        "server": {"replicas": 0},
         "crds": {"install": False},
         "redis": {"embedded": {"enabled": False}},
     }

@@ -19,8 +19,10 @@ from tests.chart.rendering import CHART, ROOT, HelmError, helm_program
 
 NAME = "bullherd"
 OPERATOR = "system:serviceaccount:{namespace}:bullherd-operator"
+SERVER = "system:serviceaccount:{namespace}:bullherd-server"
 RESTRICTED = "pod-security.kubernetes.io/enforce=restricted"
 CLUSTER_KINDS = "clusterroles,clusterrolebindings,priorityclasses"
+API_SERVICE = "v1beta1.external.metrics.k8s.io"
 
 Values = dict[str, Any]
 
@@ -45,6 +47,12 @@ class Cluster:
 
     def get(self, *arguments: str) -> Any:
         return json.loads(self.kubectl("get", *arguments, "-o", "json"))
+
+    def api_service(self) -> Any:
+        """The cluster's one APIService for external metrics; None when there is none."""
+        show = ("--ignore-not-found", "--show-managed-fields", "-o", "json")
+        found = self.kubectl("get", "apiservice", API_SERVICE, *show)
+        return json.loads(found) if found else None
 
     def may(self, who: str, verb: str, resource: str, namespace: str = "") -> bool:
         """Whether the API server would let this user or service account do it; no namespace means in all.
@@ -75,7 +83,9 @@ class Cluster:
 
 @dataclass(frozen=True)
 class Release:
-    """Values that keep it apart from every other release in the cluster are always set."""
+    """Values that keep it apart from every other release in the cluster are always set; so it has the one
+    APIService for external metrics only if a test asks for that.
+    """
 
     cluster: Cluster
     namespace: str
@@ -84,6 +94,10 @@ class Release:
     @property
     def operator(self) -> str:
         return OPERATOR.format(namespace=self.namespace)
+
+    @property
+    def server(self) -> str:
+        return SERVER.format(namespace=self.namespace)
 
     def install(self, *values: Values) -> None:
         self._apply("install", values, [])
@@ -124,11 +138,21 @@ class Release:
         mine = ["-l", f"app.kubernetes.io/instance={NAME}", "-o", "name"]
         namespaced = self.cluster.kubectl("get", ",".join(kinds), "-n", self.namespace, *mine)
         everywhere = self.cluster.kubectl("get", CLUSTER_KINDS, *mine)
-        own = [name for name in everywhere.split() if self.namespace in name]
-        return set(namespaced.split()) | set(own)
+        everywhere += self.cluster.kubectl("get", "rolebindings", "-n", "kube-system", *mine)
+        own = {name for name in everywhere.split() if self.namespace in name}
+        if self.owns(self.cluster.api_service()):
+            own.add(f"apiservice/{API_SERVICE}")
+        return set(namespaced.split()) | own
+
+    def owns(self, api_service: Any) -> bool:
+        """Whether it leads to this release's namespace."""
+        return bool(api_service) and api_service["spec"].get("service", {}).get("namespace") == self.namespace
 
     def _apply(self, verb: str, values: tuple[Values, ...], flags: Sequence[str]) -> None:
-        merged: Values = {"priorityClasses": {"prefix": f"{self.namespace}-"}}
+        merged: Values = {
+            "priorityClasses": {"prefix": f"{self.namespace}-"},
+            "server": {"externalMetrics": {"apiService": False}},
+        }
         for more in values:
             merged = merge(merged, more)
         command = [verb, NAME, str(self.chart), "-n", self.namespace, "--wait", "--timeout", "120s"]
@@ -172,13 +196,18 @@ def own_namespace(cluster: Cluster, prefix: str) -> Iterator[Release]:
     namespace = f"{prefix}-{secrets.token_hex(3)}"
     cluster.kubectl("create", "namespace", namespace)
     cluster.kubectl("label", "namespace", namespace, RESTRICTED)
+    release = Release(cluster, namespace)
     try:
-        yield Release(cluster, namespace)
+        yield release
     finally:
+        # First: while an APIService leads nowhere, no namespace in the cluster can be deleted.
+        if release.owns(cluster.api_service()):
+            cluster.kubectl("delete", "apiservice", API_SERVICE)
         cluster.kubectl("delete", "namespace", namespace, "--wait=false")
-        for name in cluster.kubectl("get", CLUSTER_KINDS, "-o", "name").split():
-            if name.partition("/")[2].startswith(f"{namespace}-"):
-                cluster.kubectl("delete", name)
+        for where in ((CLUSTER_KINDS,), ("rolebindings", "-n", "kube-system")):
+            for name in cluster.kubectl("get", *where, "-o", "name").split():
+                if name.partition("/")[2].startswith(f"{namespace}-"):
+                    cluster.kubectl("delete", name, *where[1:])
 
 
 def image(reference: str) -> dict[str, str]:

@@ -68,6 +68,27 @@ class Rendered:
         file: Document = yaml.safe_load(self.secret("bullherd-connections")[f"{name}.yaml"])
         return file
 
+    def container(self, component: str) -> Document:
+        """The one container of the operator's or the server's pods."""
+        spec = self.get("Deployment", f"bullherd-{component}")["spec"]["template"]["spec"]
+        (container,) = spec["containers"]
+        found: Document = container
+        return found
+
+    def environment(self, component: str) -> dict[str, str]:
+        """Its environment by name."""
+        variables = self.container(component)["env"]
+        return {entry["name"]: entry.get("value", "from the pod") for entry in variables}
+
+    def granted(self, kind: str, name: str, namespace: str | None = None) -> dict[tuple[str, str], set[str]]:
+        """What a role allows: (API group, resource or resource/the only names) to verbs."""
+        return {
+            (group, "/".join([resource, *rule.get("resourceNames", [])])): set(rule["verbs"])
+            for rule in self.get(kind, name, namespace)["rules"]
+            for group in rule["apiGroups"]
+            for resource in rule["resources"]
+        }
+
     def pod_specs(self) -> Iterator[tuple[str, Document]]:
         for document in self.documents:
             name = f"{document['kind']}/{document['metadata']['name']}"

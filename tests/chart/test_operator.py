@@ -12,7 +12,11 @@ from tests.chart.rendering import CHART, HelmError, Rendered, render, run_helm
 EVERYTHING = {
     "imagePullSecrets": [{"name": "pull"}],
     "inlineCredentials": {"namespaces": ["shop"]},
-    "metrics": {"serviceMonitor": {"enabled": True, "labels": {"release": "prometheus"}}},
+    "metrics": {
+        "serviceMonitor": {"enabled": True, "labels": {"release": "prometheus"}},
+        "prometheusRule": {"enabled": True},
+        "grafanaDashboard": {"enabled": True},
+    },
     "connections": {"sessions": {"host": "redis.example.com", "existingSecret": {"name": "sessions"}}},
 }
 
@@ -20,18 +24,6 @@ EVERYTHING = {
 @pytest.fixture(scope="module")
 def default() -> Rendered:
     return render()
-
-
-def operator_container(rendered: Rendered) -> dict[str, Any]:
-    deployment = rendered.get("Deployment", "bullherd-operator")
-    container: dict[str, Any] = deployment["spec"]["template"]["spec"]["containers"][0]
-    return container
-
-
-def environment(rendered: Rendered) -> dict[str, str]:
-    return {
-        entry["name"]: entry.get("value", "from the pod") for entry in operator_container(rendered)["env"]
-    }
 
 
 def test_lint_finds_nothing() -> None:
@@ -43,6 +35,7 @@ def test_every_pod_keeps_the_restricted_pod_security_standard(values: dict[str, 
     specs = list(render(values).pod_specs())
     assert {name for name, _ in specs} == {
         "Deployment/bullherd-operator",
+        "Deployment/bullherd-server",
         "StatefulSet/bullherd-redis",
         "Pod/bullherd-test",
     }
@@ -63,59 +56,64 @@ def test_every_pod_keeps_the_restricted_pod_security_standard(values: dict[str, 
             assert set(volume) - {"name"} <= allowed, name
 
 
-def test_only_the_operator_gets_a_token_for_the_api(default: Rendered) -> None:
+def test_only_operator_and_server_get_a_token_for_the_api(default: Rendered) -> None:
     for name, spec in default.pod_specs():
-        assert spec["automountServiceAccountToken"] is (name == "Deployment/bullherd-operator"), name
+        assert spec["automountServiceAccountToken"] is name.startswith("Deployment/bullherd-"), name
 
 
 def rules(rendered: Rendered, kind: str) -> list[dict[str, Any]]:
     return [rule for role in rendered.of_kind(kind) for rule in role["rules"]]
 
 
-def test_no_permission_on_secrets_by_default(default: Rendered) -> None:
+def test_by_default_no_permission_on_secrets_but_on_the_servers_own(default: Rendered) -> None:
     for rule in rules(default, "ClusterRole") + rules(default, "Role"):
-        assert not {"secrets", "*"} & set(rule["resources"]), rule
+        if rule.get("resourceNames") != ["bullherd-server-tls"]:
+            assert not {"secrets", "*"} & set(rule["resources"]), rule
         assert "*" not in rule["verbs"] + rule["apiGroups"], rule
 
 
 def test_the_operator_may_do_what_it_needs_and_no_more(default: Rendered) -> None:
-    granted = {
-        (group, resource): set(rule["verbs"])
-        for rule in default.get("ClusterRole", "bullherd-bullherd-operator")["rules"]
-        for group in rule["apiGroups"]
-        for resource in rule["resources"]
-    }
-    assert granted == {
+    assert default.granted("ClusterRole", "bullherd-bullherd-operator") == {
         ("bullherd.dev", "queuejobs"): {"list", "watch"},
         ("bullherd.dev", "queuejobs/status"): {"patch"},
         ("apps", "deployments"): {"get", "list", "watch", "create", "patch"},
-        ("", "pods"): {"list"},
+        ("autoscaling", "horizontalpodautoscalers"): {
+            *("get", "list", "watch"),
+            *("create", "patch", "delete"),
+        },
+        ("", "pods"): {"list", "patch"},
         ("", "events"): {"create"},
         ("apiextensions.k8s.io", "customresourcedefinitions"): {"list", "watch"},
+    }
+    assert default.granted("ClusterRole", "bullherd-bullherd-operator-apiservice") == {
+        ("apiregistration.k8s.io", "apiservices/v1beta1.external.metrics.k8s.io"): {"get"}
     }
 
 
 def test_inline_credentials_open_secrets_of_those_namespaces_only() -> None:
     rendered = render({"inlineCredentials": {"namespaces": ["shop", "blog"]}})
     for namespace in ("shop", "blog"):
-        role = rendered.get("Role", "bullherd-operator-inline-credentials", namespace)
+        role = rendered.get("Role", "bullherd-inline-credentials", namespace)
         assert role["rules"] == [{"apiGroups": [""], "resources": ["secrets"], "verbs": ["get"]}]
-        binding = rendered.get("RoleBinding", "bullherd-operator-inline-credentials", namespace)
+        binding = rendered.get("RoleBinding", "bullherd-inline-credentials", namespace)
         assert binding["subjects"] == [
-            {"kind": "ServiceAccount", "name": "bullherd-operator", "namespace": "bullherd"}
+            {"kind": "ServiceAccount", "name": f"bullherd-{component}", "namespace": "bullherd"}
+            for component in ("operator", "server")
         ]
     assert not any("secrets" in rule["resources"] for rule in rules(rendered, "ClusterRole"))
 
 
-def test_watched_namespaces_get_roles_and_the_cluster_none() -> None:
+def test_watched_namespaces_get_roles_and_without_the_server_the_cluster_none() -> None:
     values = {"watchNamespaces": ["shop", "blog"], "rbac": {"aggregateToDefaultRoles": False}}
-    rendered = render(values)
+    rendered = render({**values, "server": {"enabled": False}})
     assert rendered.of_kind("ClusterRole") == rendered.of_kind("ClusterRoleBinding") == []
     for namespace in ("shop", "blog"):
         assert rendered.get("Role", "bullherd-operator", namespace)["rules"]
         assert rendered.get("RoleBinding", "bullherd-operator", namespace)["roleRef"]["kind"] == "Role"
-    assert environment(rendered)["BULLHERD_WATCH_NAMESPACES"] == "shop,blog"
+    assert rendered.environment("operator")["BULLHERD_WATCH_NAMESPACES"] == "shop,blog"
     assert rendered.connection("default")["namespaces"] == ["shop", "blog"]
+    with_server = {role["metadata"]["name"] for role in render(values).of_kind("ClusterRole")}
+    assert with_server == {"bullherd-bullherd-operator-apiservice", "bullherd-bullherd-server-reviews"}
 
 
 def test_rbac_can_be_left_to_an_administrator() -> None:
@@ -123,14 +121,14 @@ def test_rbac_can_be_left_to_an_administrator() -> None:
         {
             "rbac": {"create": False, "aggregateToDefaultRoles": False},
             "serviceAccount": {"create": False, "name": "given"},
+            "server": {"serviceAccount": {"create": False, "name": "given too"}},
         }
     )
     for kind in ("ClusterRole", "ClusterRoleBinding", "Role", "RoleBinding", "ServiceAccount"):
         assert rendered.of_kind(kind) == [], kind
-    assert (
-        rendered.get("Deployment", "bullherd-operator")["spec"]["template"]["spec"]["serviceAccountName"]
-        == "given"
-    )
+    accounts = {name: spec.get("serviceAccountName") for name, spec in rendered.pod_specs()}
+    assert accounts["Deployment/bullherd-operator"] == "given"
+    assert accounts["Deployment/bullherd-server"] == "given too"
 
 
 def test_everybodys_roles_learn_of_queuejobs(default: Rendered) -> None:
@@ -149,7 +147,7 @@ def test_the_operator_is_told_its_settings() -> None:
             "operator": {"env": {"BULLHERD_TICK_SECONDS": 2, "BULLHERD_LOG_LEVEL": "ERROR"}},
         }
     )
-    assert environment(rendered) == {
+    assert rendered.environment("operator") == {
         "BULLHERD_NAMESPACE": "from the pod",
         "BULLHERD_POD_NAME": "from the pod",
         "BULLHERD_LEASE_NAME": "bullherd-operator",
@@ -159,6 +157,9 @@ def test_the_operator_is_told_its_settings() -> None:
         "BULLHERD_LOG_FORMAT": "console",
         "BULLHERD_LOG_LEVEL": "ERROR",
         "BULLHERD_PRIORITY_CLASS_PREFIX": "",
+        "BULLHERD_METRICS_SERVICE": "bullherd-server",
+        "BULLHERD_MAX_TOTAL_REPLICAS": "0",
+        "BULLHERD_NAMESPACE_BUDGETS": "{}",
         "BULLHERD_TICK_SECONDS": "2",
     }
     assert rendered.of_kind("PriorityClass") == []
@@ -176,16 +177,19 @@ def test_two_replicas_spread_softly_and_drained_one_at_a_time(default: Rendered)
 
 
 def test_probes_ask_the_operator(default: Rendered) -> None:
-    container = operator_container(default)
+    container = default.container("operator")
     assert container["ports"] == [{"name": "http", "containerPort": 8080}]
     assert container["livenessProbe"]["httpGet"] == {"path": "/healthz", "port": "http"}
     assert container["readinessProbe"]["httpGet"] == {"path": "/readyz", "port": "http"}
 
 
 def test_the_operator_understands_its_settings(monkeypatch: pytest.MonkeyPatch) -> None:
-    variables = environment(
-        render({"watchNamespaces": ["shop", "blog"], "operator": {"env": {"BULLHERD_TICK_SECONDS": 2}}})
-    )
+    given = {
+        "env": {"BULLHERD_TICK_SECONDS": 2},
+        "maxTotalReplicas": 2_000_000,
+        "namespaceBudgets": {"shop": 50, "*": 20},
+    }
+    variables = render({"watchNamespaces": ["shop", "blog"], "operator": given}).environment("operator")
     for name, value in variables.items():
         monkeypatch.setenv(name, value)
         assert name.removeprefix("BULLHERD_").lower() in OperatorSettings.model_fields, name
@@ -193,6 +197,9 @@ def test_the_operator_understands_its_settings(monkeypatch: pytest.MonkeyPatch) 
     assert settings.watch_namespaces == ("shop", "blog")
     assert settings.tick_seconds == 2
     assert settings.priority_class_prefix == "bullherd-"
+    assert settings.metrics_service == "bullherd-server"
+    assert settings.max_total_replicas == 2_000_000
+    assert settings.namespace_budgets == {"shop": 50, "*": 20}
 
 
 @pytest.mark.parametrize(
@@ -205,7 +212,7 @@ def test_the_operator_understands_its_settings(monkeypatch: pytest.MonkeyPatch) 
     ids=["the chart's version", "a tag", "a digest wins"],
 )
 def test_image_reference(values: dict[str, str], reference: str) -> None:
-    assert operator_container(render({"image": values}))["image"] == reference
+    assert render({"image": values}).container("operator")["image"] == reference
 
 
 def test_priority_classes_order_and_never_preempt(default: Rendered) -> None:
@@ -219,12 +226,24 @@ def test_priority_classes_order_and_never_preempt(default: Rendered) -> None:
     }
 
 
-def test_a_service_monitor_finds_the_metrics_service() -> None:
+def test_a_service_monitor_finds_both_services_and_no_other() -> None:
     rendered = render(EVERYTHING)
-    monitor = rendered.get("ServiceMonitor", "bullherd-operator")
-    service = rendered.get("Service", "bullherd-operator")
+    monitor = rendered.get("ServiceMonitor", "bullherd")
     assert monitor["metadata"]["labels"]["release"] == "prometheus"
-    assert monitor["spec"]["selector"]["matchLabels"].items() <= service["metadata"]["labels"].items()
+    (endpoint,) = monitor["spec"]["endpoints"]
+    assert endpoint["honorLabels"] is True, "else the pod's namespace takes the place of the QueueJob's"
+    selector = monitor["spec"]["selector"]
+    (expression,) = selector["matchExpressions"]
+    assert expression["operator"] == "In"
+    selected = [
+        service
+        for service in rendered.of_kind("Service")
+        if selector["matchLabels"].items() <= service["metadata"]["labels"].items()
+        and service["metadata"]["labels"].get(expression["key"]) in expression["values"]
+    ]
+    assert {service["metadata"]["name"] for service in selected} == {"bullherd-operator", "bullherd-server"}
+    for service in selected:
+        assert {"name": "http", "port": 8080, "targetPort": "http"} in service["spec"]["ports"]
     with pytest.raises(HelmError, match=r"needs metrics\.service\.enabled"):
         render({"metrics": {"service": {"enabled": False}, "serviceMonitor": {"enabled": True}}})
 
@@ -235,7 +254,11 @@ def test_two_releases_do_not_share_a_name() -> None:
             (d["kind"], d["metadata"].get("namespace"), d["metadata"]["name"]) for d in rendered.documents
         }
 
-    values = {"crds": {"install": False}, "priorityClasses": {"create": False}}
+    values = {
+        "crds": {"install": False},
+        "priorityClasses": {"create": False},
+        "server": {"externalMetrics": {"apiService": False}},
+    }
     first = render({**values, "redis": {"embedded": {"namespaces": ["one"]}}}, namespace="one")
     second = render({**values, "redis": {"embedded": {"namespaces": ["two"]}}}, namespace="two")
     assert names(first) & names(second) == set()

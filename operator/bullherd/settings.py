@@ -4,18 +4,27 @@ start.
 
 from __future__ import annotations
 
+import json
+import re
 import socket
 from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import Field, field_validator
+from pydantic_core import PydanticCustomError
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from typing_extensions import TypeAliasType
 
+from bullherd.core.budget import Limits
 from bullherd.core.election import LeaseTerms
 
 Names = TypeAliasType("Names", tuple[str, ...])
 """A type with a name of its own, which --help shows."""
+
+BudgetsJson = TypeAliasType("BudgetsJson", dict[str, int])
+
+OTHER_NAMESPACES = "*"
+_NAMESPACE = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?", re.ASCII)
 
 
 class ProcessSettings(BaseSettings):
@@ -78,6 +87,31 @@ class OperatorSettings(ProcessSettings):
     max_stalled_count: int = Field(
         1, ge=0, description="How often an item may stall before it fails (BullMQ's maxStalledCount)."
     )
+    metrics_service: str = Field(
+        "",
+        description="The Service, in the operator's own namespace, of the server for external metrics; empty "
+        "means that there is none, so that HPAs cannot work.",
+    )
+    max_total_replicas: int = Field(
+        0, ge=0, description="Most replicas of all QueueJobs together; 0 is no limit."
+    )
+    namespace_budgets: Annotated[BudgetsJson, NoDecode] = Field(
+        {},
+        description='Most replicas of all QueueJobs of a namespace, as JSON: {"shop": 50, "*": 20}; * is each'
+        " namespace that is not named, and what is neither has no limit.",
+    )
+
+    @field_validator("namespace_budgets", mode="before")
+    @classmethod
+    def _read_budgets(cls, value: object) -> object:
+        return _budgets(value) if isinstance(value, str) else value
+
+    @property
+    def budget_limits(self) -> Limits:
+        """What replicas are limited to."""
+        namespaces = dict(self.namespace_budgets)
+        others = namespaces.pop(OTHER_NAMESPACES, None)
+        return Limits(self.max_total_replicas or None, namespaces, others)
 
     @property
     def lease_terms(self) -> LeaseTerms:
@@ -108,4 +142,27 @@ class ServerSettings(ProcessSettings):
     )
     stale_after_seconds: float = Field(
         60.0, ge=1, description="A value that was read longer ago than this is not given out."
+    )
+
+
+def _budgets(text: str) -> dict[str, int]:
+    try:
+        budgets = json.loads(text or "{}")
+    except ValueError as problem:
+        raise _no_budgets(f"it is no JSON ({problem})") from None
+    if not isinstance(budgets, dict):
+        raise _no_budgets("it is no JSON object")
+    for namespace, replicas in budgets.items():
+        if namespace != OTHER_NAMESPACES and not _NAMESPACE.fullmatch(namespace):
+            raise _no_budgets(f"{namespace!r} is no name of a namespace")
+        if type(replicas) is not int or replicas < 0:
+            raise _no_budgets(f"{namespace} has {json.dumps(replicas)}, which is no number of replicas")
+    return budgets
+
+
+def _no_budgets(why: str) -> PydanticCustomError:
+    return PydanticCustomError(
+        "budgets",
+        "{why}. Write namespaces with their most replicas, such as {example}",
+        {"why": why, "example": '{"shop": 50, "*": 20}'},
     )

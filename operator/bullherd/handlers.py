@@ -11,8 +11,8 @@ from typing import Any
 import kopf
 
 from bullherd.api import GROUP, PLURAL, VERSION
-from bullherd.controllers.registry import Registry, key_of
-from bullherd.core.deployment import MANAGED_BY, MANAGED_BY_LABEL
+from bullherd.controllers.registry import Children, Registry, key_of
+from bullherd.core.manifests import MANAGED_BY, MANAGED_BY_LABEL
 
 
 def register_handlers(kopf_registry: kopf.OperatorRegistry, registry: Registry) -> None:
@@ -28,18 +28,24 @@ def register_handlers(kopf_registry: kopf.OperatorRegistry, registry: Registry) 
         else:
             registry.put_job(event["object"])
 
-    @kopf.on.event("apps", "v1", "deployments", registry=kopf_registry, id="deployment")
-    async def deployment_seen(event: Any, **_: Any) -> None:
-        if event["type"] == "DELETED":
-            registry.remove_deployment(key_of(event["object"]))
-        else:
-            registry.put_deployment(event["object"])
+    def feed(children: Children[Any], group: str, version: str, plural: str) -> None:
+        @kopf.on.event(group, version, plural, registry=kopf_registry, id=plural)
+        async def child_seen(event: Any, **_: Any) -> None:
+            if event["type"] == "DELETED":
+                children.remove(key_of(event["object"]))
+            else:
+                children.put(event["object"])
+
+    feed(registry.deployments, "apps", "v1", "deployments")
+    feed(registry.autoscalers, "autoscaling", "v2", "horizontalpodautoscalers")
 
 
 def kopf_settings(watch_all: bool) -> kopf.OperatorSettings:
     """Kopf's settings: server-side filters, short timeouts, and no marks of its own on any resource."""
     settings = kopf.OperatorSettings()
-    settings.watching.label_selectors["apps", "deployments"] = f"{MANAGED_BY_LABEL}={MANAGED_BY}"
+    ours = f"{MANAGED_BY_LABEL}={MANAGED_BY}"
+    settings.watching.label_selectors["apps", "deployments"] = ours
+    settings.watching.label_selectors["autoscaling", "horizontalpodautoscalers"] = ours
     settings.watching.server_timeout = 300
     settings.watching.client_timeout = 330
     settings.watching.connect_timeout = 30

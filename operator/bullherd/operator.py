@@ -15,8 +15,11 @@ from secrets import token_hex
 import structlog
 
 from bullherd import __version__
+from bullherd.controllers.budget import Budgets
 from bullherd.controllers.connections import Connections
 from bullherd.controllers.demand import DemandWatch
+from bullherd.controllers.external_metrics import ExternalMetricsLook
+from bullherd.controllers.first_asks import first_asks
 from bullherd.controllers.queuejobs import QueueJobReconciler
 from bullherd.controllers.registry import JobKey, Registry
 from bullherd.controllers.resync import Resync
@@ -98,9 +101,24 @@ async def _lead(
     claimed = asyncio.Event()
     work = WorkQueue(reconcile, failed)
     registry = Registry(work.wake)
+
+    def wake_all() -> None:
+        for key in registry.keys:
+            work.wake(key)
+
+    budgets = Budgets(settings.budget_limits, work.wake)
+    external_metrics = ExternalMetricsLook(kubernetes, settings.namespace, settings.metrics_service, wake_all)
     async with DemandWatch(work.wake, intervals, health, metrics) as demand:
         reconciler = QueueJobReconciler(
-            kubernetes, registry, connections, demand, statuses, metrics, settings.priority_class_prefix
+            kubernetes,
+            registry,
+            connections,
+            demand,
+            statuses,
+            external_metrics,
+            budgets,
+            metrics,
+            settings.priority_class_prefix,
         )
         resync_pulse = health.pulse("watch of QueueJobs", 4 * settings.resync_seconds)
         resync = Resync(
@@ -109,7 +127,10 @@ async def _lead(
 
         async def start_then_work() -> None:
             await connections.reload()
+            await external_metrics.look()
             await resync.first()
+            if settings.budget_limits:
+                budgets.begin(await first_asks(kubernetes, registry, settings.watch_namespaces))
             await reconciler.claim_all()
             log.info("operator_started", version=__version__, queuejobs=len(registry.keys))
             claimed.set()
@@ -119,16 +140,13 @@ async def _lead(
             await claimed.wait()
             await run_kopf(settings, partial(register_handlers, registry=registry), stopping)
 
-        def wake_all() -> None:
-            for key in registry.keys:
-                work.wake(key)
-
         ended = await first_of(
             stopping.wait(),
             lease.hold(),
             start_then_work(),
             keep_reading(connections, wake_all),
             resync.run(),
+            external_metrics.run(),
             watch(),
         )
     return 0 if ended == 0 or stopping.is_set() else 1

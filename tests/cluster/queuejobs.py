@@ -31,13 +31,14 @@ def queuejob(
     redis: Body | None = None,
     concurrency: int = 1,
     template: Body = UNSCHEDULABLE,
-    **scaling: int,
+    engine: str = "Direct",
+    **scaling: Any,
 ) -> Body:
     """A QueueJob; its queue is called like itself, ``scaling`` has the API's names."""
     spec: Body = {
         "queue": {"name": queue or name},
         "concurrency": concurrency,
-        "scaling": {"cooldownSeconds": 300, **scaling},
+        "scaling": {"engine": engine, "cooldownSeconds": 300, **scaling},
         "template": template,
     }
     if redis is not None:

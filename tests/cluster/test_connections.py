@@ -68,7 +68,7 @@ async def test_a_broken_file_is_told_without_its_password_and_holds_what_runs(
     assert "port" in condition(body)["message"]
     assert "hunter2" not in str(body)
     assert "hunter2" not in operator.log.read_text()
-    assert body["status"]["desiredReplicas"] == 2
+    assert body["status"]["scaling"]["desiredReplicas"] == 2
     await replicas(namespace, "orders", 2)
 
 

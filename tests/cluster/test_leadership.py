@@ -163,7 +163,7 @@ async def test_operators_killed_while_scaling_leave_one_deployment_that_only_gre
     await start_operator()
 
     await replicas(namespace, "orders", 30)
-    body = await namespace.until("QueueJob", "orders", lambda body: body["status"]["desiredReplicas"] == 30)
+    body = await namespace.until("QueueJob", "orders", lambda body: body["status"]["scaling"]["desiredReplicas"] == 30)
     assert body["status"]["backlog"] == 30
     asked = steps(namespace, "orders")
     assert asked == sorted(asked)

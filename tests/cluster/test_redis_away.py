@@ -53,8 +53,8 @@ async def test_replicas_are_held_while_redis_restarts(
 
     redis_server.stop()
     body = await ready(namespace, "orders", "QueueUnreadable")
-    assert body["status"]["reason"] == "3 kept: the queue cannot be read"
-    assert body["status"]["desiredReplicas"] == 3
+    assert body["status"]["scaling"]["reason"] == "3 kept: the queue cannot be read"
+    assert body["status"]["scaling"]["desiredReplicas"] == 3
     redis_server.start()
 
     await ready(namespace, "orders")

@@ -32,9 +32,9 @@ async def test_an_idle_queue_goes_to_zero_after_its_cooldown(
     await replicas(namespace, "orders", 0)
     assert 2.0 <= namespace.history("Deployment", "orders")[-1].at - drained < 4.5
     assert steps(namespace, "orders")[-2:] == [4, 0]
-    body = await namespace.until("QueueJob", "orders", lambda body: body["status"]["desiredReplicas"] == 0)
-    assert body["status"]["reason"] == "the queue is empty"
-    assert body["status"]["lastScaleTime"]
+    body = await namespace.until("QueueJob", "orders", lambda body: body["status"]["scaling"]["desiredReplicas"] == 0)
+    assert body["status"]["scaling"]["reason"] == "the queue is empty"
+    assert body["status"]["scaling"]["changes"][0]["to"] == 0
     await namespace.when(lambda: "ScaledDown" in reasons(namespace, "orders"))
 
 
@@ -47,15 +47,15 @@ async def test_a_cooldown_goes_on_in_the_next_operator(
     await replicas(namespace, "orders", 3)
     drained = time.time()
     await queue.call("drain")
-    body = await namespace.until("QueueJob", "orders", lambda body: "scaleIn" in body["status"])
-    assert "kept for another" in body["status"]["reason"]
+    body = await namespace.until("QueueJob", "orders", lambda body: "scaleIn" in body["status"]["scaling"])
+    assert "kept for another" in body["status"]["scaling"]["reason"]
 
     assert await operator.stop() == 0
     await start_operator()
 
     await replicas(namespace, "orders", 0, limit=30)
     assert 15.0 <= namespace.history("Deployment", "orders")[-1].at - drained < 18.0
-    await namespace.until("QueueJob", "orders", lambda body: "scaleIn" not in body["status"])
+    await namespace.until("QueueJob", "orders", lambda body: "scaleIn" not in body["status"]["scaling"])
 
 
 async def test_new_items_end_the_wait_to_shrink(
@@ -90,8 +90,8 @@ async def test_busy_replicas_are_never_cut(
 
     # Two active items are one replica's worth of backlog, yet keep two workers busy at concurrency 1.
     await replicas(namespace, "orders", 2)
-    body = await namespace.until("QueueJob", "orders", lambda body: body["status"]["desiredReplicas"] == 2)
-    assert body["status"]["reason"].endswith("2 kept for 2 active items")
+    body = await namespace.until("QueueJob", "orders", lambda body: body["status"]["scaling"]["desiredReplicas"] == 2)
+    assert body["status"]["scaling"]["reason"].endswith("2 kept for 2 active items")
     assert body["status"]["counts"]["active"] == 2
 
 
@@ -117,7 +117,7 @@ async def test_the_queues_own_global_concurrency_caps(
     await namespace.create(queuejob("orders", concurrency=2))
     await replicas(namespace, "orders", 2)
     body = await ready(namespace, "orders")
-    assert "global concurrency of 4" in body["status"]["reason"]
+    assert "global concurrency of 4" in body["status"]["scaling"]["reason"]
 
 
 async def test_replicas_set_by_hand_are_set_back(

@@ -97,7 +97,7 @@ async def test_a_status_tells_all_about_its_queue(
         "completed": 1,
         "failed": 1,
     }
-    assert (status["backlog"], status["desiredReplicas"], status["paused"]) == (5, 4, False)
+    assert (status["backlog"], status["scaling"]["desiredReplicas"], status["paused"]) == (5, 4, False)
     assert status["reason"] == "backlog 5 at 1 per replica, capped by maxReplicas 4"
     assert status["bullmqVersion"].startswith(bullmq_node.major[1])
     assert status["observedGeneration"] == body["metadata"]["generation"]

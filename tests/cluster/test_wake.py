@@ -70,7 +70,7 @@ async def test_a_prioritized_item_wakes(
     await bullmq_node.queue("orders").add(priority=7)
     await replicas(namespace, "orders", 1)
     body = await namespace.until(
-        "QueueJob", "orders", lambda body: body["status"].get("desiredReplicas") == 1
+        "QueueJob", "orders", lambda body: body["status"].get("scaling", {}).get("desiredReplicas") == 1
     )
     assert body["status"]["counts"]["prioritized"] == 1
 
@@ -86,7 +86,7 @@ async def test_a_paused_queue_sleeps_until_it_is_resumed(
     await operator.metric("bullherd_queue_backlog", lambda n: n == 3, queuejob="orders")
 
     body = await namespace.until("QueueJob", "orders", lambda body: body["status"].get("paused") is True)
-    assert body["status"]["desiredReplicas"] == 0
+    assert body["status"]["scaling"]["desiredReplicas"] == 0
     assert steps(namespace, "orders") == [0]
 
     await queue.resume()

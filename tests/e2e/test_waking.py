@@ -62,7 +62,7 @@ async def test_a_paused_queue_has_no_workers(place: Namespace, web_app: BullmqNo
     items = await queue.add_bulk([{"return": 1}, {"return": 2}])
 
     body = await place.until("QueueJob", name, lambda body: body["status"].get("paused") is True)
-    assert body["status"]["desiredReplicas"] == 0
+    assert body["status"]["scaling"]["desiredReplicas"] == 0
     assert (steps(place, name), workers(place, name)) == ([0], [])
 
     resumed = time.time()

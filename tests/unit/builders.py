@@ -6,10 +6,11 @@ from typing import Any
 
 from bullherd.api import QueueJob
 from bullherd.core.connection import Connection, SecretKey, WorkerSecrets
-from bullherd.core.deployment import fingerprint_of, worker_deployment
-from bullherd.core.reconcile import DeploymentState
+from bullherd.core.deployment import worker_deployment
+from bullherd.core.manifests import fingerprint_of
+from bullherd.core.observed import DeploymentState
+from bullherd.core.policy import ScalingPolicy
 from bullherd.core.redis_endpoint import RedisEndpoint
-from bullherd.core.scaling import ScalingPolicy
 from bullherd.core.snapshot import QueueSnapshot
 
 NOW = 1_800_000_000.0
@@ -34,7 +35,10 @@ def body(
     container: dict[str, Any] | None = None,
     **spec: Any,
 ) -> dict[str, Any]:
-    """A QueueJob as the API server sends it. ``pod`` and ``container`` add to its only pod and container."""
+    """A QueueJob as the API server sends it. ``pod`` and ``container`` add to its only pod and container. The
+    engine is Direct, as that needs nothing else.
+    """
+    spec["scaling"] = {"engine": "Direct", **spec.get("scaling", {})}
     containers = [{"name": "worker", "image": "worker:1", **(container or {})}]
     template = {"metadata": metadata or {}, "spec": {"containers": containers, **(pod or {})}}
     whole: dict[str, Any] = {
@@ -67,7 +71,8 @@ def policy(**values: Any) -> ScalingPolicy:
         "concurrency": 1,
         "cooldown": 60.0,
     }
-    return ScalingPolicy(**plain | values)
+    plain |= values
+    return ScalingPolicy(**{"scale_down_delay": plain["cooldown"]} | plain)
 
 
 def snapshot(**counts: Any) -> QueueSnapshot:

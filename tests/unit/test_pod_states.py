@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from bullherd.core.deployment import QUEUEJOB_LABEL
+from bullherd.core.manifests import QUEUEJOB_LABEL
 from bullherd.core.pods import PodState
 from bullherd.kube.pods import PODS, list_worker_pods, pod_state
 from tests.unit.controllers.fake_kubernetes import FakeKubernetes

@@ -41,13 +41,21 @@ COLUMNS = (
     PrinterColumn("Age", "date", ".metadata.creationTimestamp", "Time since the QueueJob was made."),
     PrinterColumn("Prefix", "string", ".spec.queue.prefix", "BullMQ's prefix.", wide=True),
     PrinterColumn(
-        "Desired", "integer", ".status.desiredReplicas", "Workers that the backlog calls for.", wide=True
+        "Desired",
+        "integer",
+        ".status.scaling.desiredReplicas",
+        "Workers that the backlog calls for.",
+        wide=True,
     ),
     PrinterColumn(
         "Oldest", "integer", ".status.oldestItemAgeSeconds", "Seconds that the oldest item waits.", wide=True
     ),
     PrinterColumn(
-        "Scaling", "string", ".status.reason", "Why there are as many workers as there are.", wide=True
+        "Scaling",
+        "string",
+        ".status.scaling.reason",
+        "Why there are as many workers as there are.",
+        wide=True,
     ),
     PrinterColumn(
         "Message",

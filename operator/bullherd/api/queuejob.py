@@ -8,8 +8,10 @@ from typing import Annotated, Any, Self
 
 from pydantic import Field, ValidationError, ValidatorFunctionWrapHandler, field_validator
 
+from bullherd.api.autoscaler import Behavior, Metrics
 from bullherd.api.base import ApiModel
 from bullherd.api.errors import InvalidQueueJob
+from bullherd.api.floors import FloorSpec
 from bullherd.api.metadata import ObjectMeta
 from bullherd.api.redis import RedisSpec
 from bullherd.api.rules import Rule
@@ -39,6 +41,7 @@ class Mode(StrEnum):
 class Engine(StrEnum):
     """Who sets the number of replicas."""
 
+    HPA = "HPA"
     DIRECT = "Direct"
 
 
@@ -94,11 +97,33 @@ class ScalingSpec(ApiModel):
     items_per_replica: Annotated[Int32, Field(ge=1, le=1_000_000)] | None = None
     """Backlog that one worker is enough for. More means fewer workers, and items that wait longer.
     Default: spec.concurrency."""
-    engine: Engine = Engine.DIRECT
-    """Who sets the Deployment's replicas. Direct: the operator itself."""
+    engine: Engine = Engine.HPA
+    """Who sets the Deployment's replicas. HPA: a HorizontalPodAutoscaler that Bullherd makes, and Bullherd
+    itself from and to 0. Direct: Bullherd alone, which needs no external metrics and is faster."""
+    activation_backlog: Annotated[Int32, Field(ge=0, le=1_000_000)] = 0
+    """Backlog that may lie while there are no workers: only more than this starts some."""
     cooldown_seconds: Annotated[Int32, Field(ge=0, le=86_400)] = 60
+    """Seconds that the queue must have been idle before the last workers are stopped."""
+    scale_down_delay_seconds: Annotated[Int32, Field(ge=0, le=86_400)] | None = None
     """Seconds that the queue must have needed fewer workers before any are stopped; then as many are kept as
-    it needed at most in that time."""
+    it needed at most in that time. Default: cooldownSeconds."""
+    max_scale_up_per_second: Annotated[Int32, Field(ge=1, le=10_000)] | None = None
+    """Workers that may be added in a second, to spare what they connect to. Default: as many as are
+    needed."""
+
+    floors: Annotated[tuple[FloorSpec, ...], Field(max_length=20)] = ()
+    """Times at which a rush is known to come, so that it meets workers that run already."""
+    behavior: Behavior = Field(default_factory=dict)
+    """How fast the HPA adds and removes workers, as in autoscaling/v2. Only with the engine HPA."""
+    extra_metrics: Metrics = Field(default_factory=list)
+    """More metrics for the HPA, as in autoscaling/v2; the one that asks for most workers counts. Only with
+    the engine HPA."""
+
+    @property
+    def effective_scale_down_delay(self) -> int:
+        """Seconds of less demand before workers are stopped."""
+        delay = self.scale_down_delay_seconds
+        return self.cooldown_seconds if delay is None else delay
 
 
 class QueueJobSpec(ApiModel):
@@ -113,6 +138,9 @@ class QueueJobSpec(ApiModel):
     concurrency: Annotated[Int32, Field(ge=1, le=1000)] = 1
     """Items that one worker works on at once. The pods get it as QUEUE_CONCURRENCY."""
     scaling: ScalingSpec = ScalingSpec()
+    longest_item_seconds: Annotated[Int32, Field(ge=1, le=604_800)] | None = None
+    """The longest that one item may take. A worker that is stopped gets so much time, and 15 s more, to end
+    what it has begun: the pods' terminationGracePeriodSeconds, if the template has none."""
     template: PodTemplate
 
     @property

@@ -116,7 +116,7 @@ def _rule_list(schema: dict[str, Any]) -> list[str]:
 
 def _type(path: str, schema: dict[str, Any], *, linked: bool) -> str:
     if "properties" in schema:
-        return f"[object](#{_anchor(path)})"
+        return f"[object](#{_anchor(path)})" if linked else "object"
     if schema["type"] == "array":
         return f"list of [objects](#{_anchor(path)})" if linked else "list of objects"
     if "additionalProperties" in schema:

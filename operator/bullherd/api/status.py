@@ -42,8 +42,7 @@ class QueueCounts(ApiModel):
 
 
 class ScaleIn(ApiModel):
-    """A scale-in that waits for its cooldown to end. Kept here so that a restarted operator goes on with
-    it."""
+    """A scale-in that waits for its time to come. Kept here so that a restarted operator goes on with it."""
 
     since: PreciseTimestamp | None = None
     """Since when the queue has needed fewer replicas than it has."""
@@ -51,13 +50,39 @@ class ScaleIn(ApiModel):
     """The most replicas that it needed since then."""
 
 
+class ScalingChange(ApiModel):
+    """One change of the number of replicas."""
+
+    time: Timestamp | None = None
+    """When it was seen."""
+    from_: Annotated[Replicas | None, Field(alias="from")] = None
+    """Replicas before."""
+    to: Replicas | None = None
+    """Replicas after."""
+    reason: str | None = None
+    """Why, in words."""
+
+
+class ScalingStatus(ApiModel):
+    """How many workers there should be, and why."""
+
+    engine: str | None = None
+    """Who sets the replicas now. Differs from spec.scaling.engine where that one cannot work; the condition
+    AutoscalerActive then says why."""
+    desired_replicas: Replicas | None = None
+    """Worker pods that the backlog calls for."""
+    reason: str | None = None
+    """Why the queue has as many workers as it has, in words."""
+    scale_in: ScaleIn | None = None
+    changes: tuple[ScalingChange, ...] = ()
+    """The last changes of the number of replicas, newest first."""
+
+
 class QueueJobStatus(ApiModel):
     """What the operator saw and did. Absent fields are unknown."""
 
     observed_generation: Count | None = None
     """The generation of the spec that the status speaks of."""
-    reason: str | None = None
-    """Why the queue has as many workers as it has, in words."""
     backlog: Count | None = None
     """Items that a worker could start now, or is working on."""
     counts: QueueCounts | None = None
@@ -65,17 +90,13 @@ class QueueJobStatus(ApiModel):
     """Worker pods that there are."""
     ready_replicas: Replicas | None = None
     """Worker pods that are ready."""
-    desired_replicas: Replicas | None = None
-    """Worker pods that the backlog calls for."""
+    scaling: ScalingStatus | None = None
     oldest_item_age_seconds: Count | None = None
     """How long the oldest item has waited that could have been started. Absent when none waits."""
     paused: bool | None = None
     """Whether the queue is paused in BullMQ. A paused queue needs no workers."""
     snapshot_time: Timestamp | None = None
     """When Redis was read for these counts."""
-    last_scale_time: Timestamp | None = None
-    """When the operator last changed the number of replicas."""
-    scale_in: ScaleIn | None = None
     bullmq_version: str | None = None
     """BullMQ version that the web app uses, for example 5.81.5. Absent when the queue does not say."""
     conditions: Annotated[

@@ -1,21 +1,15 @@
-"""The worker's pod, as the author wrote it.
-
-Only what Bullherd itself reads or adds to has its shape checked here. The rest of a pod is the API server's
-to judge, by a dry run, so that a field of tomorrow's Kubernetes works today.
-"""
+"""The worker's pod, as the author wrote it."""
 
 from __future__ import annotations
 
 from typing import Annotated, Any, Required
 
-from pydantic import ConfigDict, Field, GetCoreSchemaHandler, JsonValue
-from pydantic_core import CoreSchema
+from pydantic import Field, JsonValue
 from typing_extensions import TypedDict
 
 from bullherd.api.base import ApiModel
+from bullherd.api.passthrough import OPEN, CheckedAs
 from bullherd.api.values import matching
-
-_OPEN = ConfigDict(extra="allow", use_attribute_docstrings=True)
 
 MOST_CONTAINERS = 100
 """A bound that nobody reaches; without one the API server finds the rule about their names too dear."""
@@ -29,7 +23,7 @@ def _map_by(key: str) -> dict[str, JsonValue]:
 class EnvironmentVariable(TypedDict, total=False):
     """One environment variable: any field of Kubernetes' EnvVar."""
 
-    __pydantic_config__ = _OPEN  # type: ignore[misc]
+    __pydantic_config__ = OPEN  # type: ignore[misc]
 
     name: Required[Annotated[str, Field(min_length=1)]]
     """Name of the variable."""
@@ -38,7 +32,7 @@ class EnvironmentVariable(TypedDict, total=False):
 class VolumeMount(TypedDict, total=False):
     """One mount: any field of Kubernetes' VolumeMount."""
 
-    __pydantic_config__ = _OPEN  # type: ignore[misc]
+    __pydantic_config__ = OPEN  # type: ignore[misc]
 
     name: Required[Annotated[str, Field(min_length=1)]]
     """Name of the volume."""
@@ -47,7 +41,7 @@ class VolumeMount(TypedDict, total=False):
 class Volume(TypedDict, total=False):
     """One volume: any field of Kubernetes' Volume."""
 
-    __pydantic_config__ = _OPEN  # type: ignore[misc]
+    __pydantic_config__ = OPEN  # type: ignore[misc]
 
     name: Required[Annotated[str, Field(min_length=1)]]
     """Name of the volume, once in the pod."""
@@ -56,7 +50,7 @@ class Volume(TypedDict, total=False):
 class Container(TypedDict, total=False):
     """One container of the worker's pod: any field of Kubernetes' Container."""
 
-    __pydantic_config__ = _OPEN  # type: ignore[misc]
+    __pydantic_config__ = OPEN  # type: ignore[misc]
 
     name: Required[
         Annotated[
@@ -88,7 +82,7 @@ InitContainers = Annotated[
 class PodSpec(TypedDict, total=False):
     """The pod: any field of Kubernetes' PodSpec."""
 
-    __pydantic_config__ = _OPEN  # type: ignore[misc]
+    __pydantic_config__ = OPEN  # type: ignore[misc]
 
     containers: Required[Containers]
     """Containers of the pod, each with a name and an image. One at least; one of them works the queue."""
@@ -96,16 +90,6 @@ class PodSpec(TypedDict, total=False):
     """Containers that run before the others."""
     volumes: Annotated[list[Volume], Field(json_schema_extra=_map_by("name"))]
     """Volumes of your own."""
-
-
-class _CheckedAs:
-    """Check a plain dict by a TypedDict, and leave it a plain dict for those who build pods from it."""
-
-    def __init__(self, shape: type) -> None:
-        self.shape = shape
-
-    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
-        return handler.generate_schema(self.shape)
 
 
 class PodTemplateMetadata(ApiModel):
@@ -125,4 +109,4 @@ class PodTemplate(ApiModel):
     """
 
     metadata: PodTemplateMetadata = PodTemplateMetadata()
-    spec: Annotated[dict[str, Any], _CheckedAs(PodSpec)]
+    spec: Annotated[dict[str, Any], CheckedAs(PodSpec)]

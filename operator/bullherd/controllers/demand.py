@@ -17,6 +17,7 @@ from dataclasses import dataclass
 
 import structlog
 
+from bullherd.bullmq.holders import HolderReader
 from bullherd.controllers.registry import JobKey
 from bullherd.controllers.server_watch import Reading, ServerWatch, WatchIntervals
 from bullherd.core.redis_endpoint import RedisEndpoint
@@ -107,6 +108,11 @@ class DemandWatch:
         if followed is None:
             return Reading()
         return self._servers[followed.endpoint].reading(followed.queue)
+
+    def holder_reader(self, owner: JobKey) -> HolderReader | None:
+        """What tells who holds the active items of this QueueJob's queue; None while it follows none."""
+        followed = self._followed.get(owner)
+        return None if followed is None else self._servers[followed.endpoint].holders
 
     def _start(self, endpoint: RedisEndpoint) -> None:
         def changed(queue: QueueKey) -> None:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import structlog
 
 from bullherd.controllers.registry import JobKey
+from bullherd.core.observed import DeploymentState
 from bullherd.core.pods import PodState, look_at_pods_in
-from bullherd.core.reconcile import DeploymentState
 from bullherd.kube.client import Kubernetes, KubernetesError
 from bullherd.kube.pods import list_worker_pods
 

@@ -13,64 +13,43 @@ nothing else).
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, replace
-from typing import Literal
+from dataclasses import replace
 
 import structlog
 
-from bullherd.api import InvalidQueueJob, QueueJob
+from bullherd.api import Engine, InvalidQueueJob, QueueJob
+from bullherd.controllers.budget import Budgets
 from bullherd.controllers.claims import Claims
 from bullherd.controllers.connections import Connections
 from bullherd.controllers.demand import DemandWatch
+from bullherd.controllers.external_metrics import ExternalMetricsLook
+from bullherd.controllers.objects import REFRESH, RETRY_REFUSED, WorkerObjects
 from bullherd.controllers.pods import PodLooks
 from bullherd.controllers.registry import JobKey, Registry
-from bullherd.controllers.statuses import Scaling, StatusWriter
+from bullherd.controllers.scale_in import ScaleInLooks
+from bullherd.controllers.statuses import StatusWriter
+from bullherd.core.autoscaler import AutoscalerState
+from bullherd.core.budget import Ask
 from bullherd.core.connection import Connection, ConnectionProblem
-from bullherd.core.deployment import fingerprint_of
-from bullherd.core.reconcile import (
-    PODS_NOT_STARTING,
-    DeploymentState,
-    Observed,
-    Plan,
-    decide,
-    failure_of,
-    queue_of,
-)
-from bullherd.kube.client import Body, Kubernetes, KubernetesError
-from bullherd.kube.deployments import (
-    apply_template,
-    create_deployment,
-    deployment_state,
-    read_deployment,
-    scale_deployment,
-)
+from bullherd.core.engine import MetricsOwner
+from bullherd.core.findings import PODS_NOT_STARTING
+from bullherd.core.observed import DeploymentState, Observed
+from bullherd.core.pods import homeless_pods
+from bullherd.core.reconcile import Plan, decide, queue_of
+from bullherd.kube.autoscalers import autoscaler_state, read_autoscaler
+from bullherd.kube.client import Kubernetes
+from bullherd.kube.deployments import deployment_state, read_deployment
 from bullherd.telemetry.metrics import OperatorMetrics
 
 log = structlog.get_logger(__name__)
-
-_REFRESH = 300.0
-"""Seconds after which the template is applied again though nothing seems to have changed: it heals what
-others edited.
-"""
-
-_RETRY_REFUSED = 30.0
-"""Seconds after which a refused template is tried again: what refused it (a quota, a webhook) may have
-changed.
-"""
 
 _RETRY_UNREADABLE = 15.0
 """Seconds after which the Secrets of a QueueJob whose Redis cannot be read are read again: no watch tells of
 a new password.
 """
 
-
-@dataclass(frozen=True, slots=True)
-class _Applied:
-    """The last template that this process applied for a QueueJob, or why it was refused."""
-
-    fingerprint: str
-    at: float
-    rejection: str | None = None
+_LOOK_AGAIN = 1.0
+"""Seconds after which busy pods are looked at again when the last look failed."""
 
 
 class QueueJobReconciler:
@@ -83,6 +62,8 @@ class QueueJobReconciler:
         connections: Connections,
         demand: DemandWatch,
         statuses: StatusWriter,
+        external_metrics: ExternalMetricsLook,
+        budgets: Budgets,
         metrics: OperatorMetrics,
         priority_class_prefix: str,
     ) -> None:
@@ -91,11 +72,14 @@ class QueueJobReconciler:
         self._connections = connections
         self._demand = demand
         self._statuses = statuses
+        self._external_metrics = external_metrics
+        self._budgets = budgets
         self._metrics = metrics
         self._priority_class_prefix = priority_class_prefix
         self._claims = Claims(kubernetes, registry, connections)
         self._pods = PodLooks(kubernetes)
-        self._applied: dict[JobKey, _Applied] = {}
+        self._busy = ScaleInLooks(kubernetes)
+        self._objects = WorkerObjects(kubernetes, registry)
 
     async def reconcile(self, key: JobKey) -> float | None:
         """One cycle; returns seconds after which time alone may change the answer."""
@@ -120,26 +104,52 @@ class QueueJobReconciler:
     async def _reconcile(self, key: JobKey, job: QueueJob) -> float | None:
         now = time.time()
         observed = await self._observe(key, job, now)
-        plan = decide(observed, self._priority_class_prefix, now)
-        before = observed.deployment.replicas if observed.deployment else 0
-        observed, error = await self._apply(key, observed, plan, now)
-        if observed.rejection is not None or error is not None:
-            plan = decide(observed, self._priority_class_prefix, now)
-        after = observed.deployment.replicas if observed.deployment else 0
-        self._demand.set_asleep(key, after == 0)
-        self._measure(key, observed, plan)
-        status_due = await self._statuses.write(key, observed, plan, Scaling(before, after), now)
+        observed, plan = await self._decide(key, observed, now)
+        before = observed.replicas
+        settled, error = await self._objects.apply(key, observed, plan, now)
+        if (
+            settled.template_refusal != observed.template_refusal
+            or error is not None
+            or (settled.autoscaler_refusal != observed.autoscaler_refusal)
+        ):
+            plan = self._plan(settled, now)
+        self._demand.set_asleep(key, settled.replicas == 0)
+        self._measure(key, settled, plan, before, now)
+        status_due = await self._statuses.write(key, settled, plan, before, now)
         if error is not None:
             raise error
         waits = (
             plan.requeue_after,
             status_due,
-            self._look_due(key, observed, now),
-            _REFRESH,
-            _RETRY_REFUSED if observed.rejection else None,
-            _RETRY_UNREADABLE if observed.redis_problem else None,
+            self._look_due(key, settled, now),
+            REFRESH,
+            RETRY_REFUSED if settled.template_refusal or settled.autoscaler_refusal else None,
+            _RETRY_UNREADABLE if settled.redis_problem else None,
+            _LOOK_AGAIN if plan.busy_unknown else None,
         )
         return min(wait for wait in waits if wait is not None)
+
+    async def _decide(self, key: JobKey, observed: Observed, now: float) -> tuple[Observed, Plan]:
+        """The plan, in up to three steps: what the queue asks for, what the budgets leave of it, and who is
+        busy if it means fewer pods.
+        """
+        plan = self._plan(observed, now)
+        if self._budgets.limits and plan.engine is not None:
+            observed = replace(observed, grant=self._budgets.grant(_ask(key, observed, plan)))
+            plan = self._plan(observed, now)
+        if not plan.busy_unknown:
+            return observed, plan
+        reader = self._demand.holder_reader(key)
+        busy = await self._busy.look(key, reader, queue_of(observed.job)) if reader else None
+        if busy is None:
+            return observed, plan
+        await self._busy.mark(key, busy)
+        observed = replace(observed, busy=busy.count)
+        return observed, self._plan(observed, now)
+
+    def _plan(self, observed: Observed, now: float) -> Plan:
+        with self._metrics.decision_seconds.time():
+            return decide(observed, self._priority_class_prefix, now)
 
     async def _observe(self, key: JobKey, job: QueueJob, now: float) -> Observed:
         if self._demand.reading(key).problem is not None:
@@ -152,29 +162,40 @@ class QueueJobReconciler:
         else:
             self._demand.forget(key)
         reading = self._demand.reading(key)
-        deployment = self._registry.deployment(key)
-        if deployment is None:
-            # The watch knows only Deployments with our label; a stranger's of the same name must not be taken
-            # over.
-            body = await read_deployment(self._kubernetes, *key)
-            deployment = deployment_state(body) if body is not None else None
-        applied = self._applied.get(key)
-        rejection = applied.rejection if applied and now - applied.at < _RETRY_REFUSED else None
-        lasts = _REFRESH if applied is None or applied.rejection is None else _RETRY_REFUSED
         observed = Observed(
             job=job,
             connection=connection,
             rival=rival,
             snapshot=reading.snapshot,
             redis_problem=reading.problem,
-            deployment=deployment,
-            rejection=rejection,
-            rejected_fingerprint=applied.fingerprint if applied and rejection is not None else None,
-            refresh=applied is None or now - applied.at >= lasts,
+            deployment=await self._deployment(key),
+            autoscaler=await self._autoscaler(key, job),
+            external_metrics=self._external_metrics.seen,
             scale_in=self._statuses.scale_in(key, job),
+            grown_at=self._statuses.grown_at(key, job),
         )
+        observed = self._objects.with_memories(key, observed, now)
         pods = await self._pods.look(key, self._look_due(key, observed, now), now)
         return replace(observed, pods=pods)
+
+    async def _deployment(self, key: JobKey) -> DeploymentState | None:
+        """The watch knows only Deployments with our label; a stranger's of the same name must not be taken
+        over.
+        """
+        if (known := self._registry.deployments.get(key)) is not None:
+            return known
+        body = await read_deployment(self._kubernetes, *key)
+        return deployment_state(body) if body is not None else None
+
+    async def _autoscaler(self, key: JobKey, job: QueueJob) -> AutoscalerState | None:
+        """As with the Deployment; asked for only where one would be made."""
+        known = self._registry.autoscalers.get(key)
+        if known is not None or job.spec.scaling.engine is not Engine.HPA:
+            return known
+        if self._external_metrics.seen.owner not in (MetricsOwner.OURS, MetricsOwner.UNAVAILABLE):
+            return None
+        body = await read_autoscaler(self._kubernetes, *key)
+        return autoscaler_state(body) if body is not None else None
 
     def _look_due(self, key: JobKey, observed: Observed, now: float) -> float | None:
         """Seconds until the workers' pods are worth a look; never while the QueueJob is not accepted."""
@@ -183,59 +204,20 @@ class QueueJobReconciler:
         in_trouble = self._statuses.tells(key, observed.job, PODS_NOT_STARTING)
         return self._pods.due(key, observed.workers, in_trouble, now)
 
-    async def _apply(
-        self, key: JobKey, observed: Observed, plan: Plan, now: float
-    ) -> tuple[Observed, KubernetesError | None]:
-        """Carry out the plan. What comes back has the Deployment as it then is, and why it was refused or
-        failed, if it was; the error is to be raised when that has been told.
-        """
-        live, manifest = observed.deployment, plan.manifest
-        doing: Literal["ScalingFailed", "ApplyFailed"] = "ApplyFailed"
-        try:
-            if manifest is not None and live is None:
-                live = self._seen(await create_deployment(self._kubernetes, manifest, plan.replicas or 0))
-            else:
-                if plan.replicas is not None:
-                    doing = "ScalingFailed"
-                    live = self._seen(await scale_deployment(self._kubernetes, *key, plan.replicas))
-                if manifest is not None:
-                    doing = "ApplyFailed"
-                    live = self._seen(await apply_template(self._kubernetes, manifest))
-        except KubernetesError as error:
-            if await self._has_vanished(key, live, error):
-                self._registry.remove_deployment(key)
-                raise
-            if error.unanswered:
-                # Nor would the API server take the news.
-                raise
-            observed = replace(observed, deployment=live)
-            if not error.refused or manifest is None or doing == "ScalingFailed":
-                return replace(observed, failure=failure_of(doing, plan, error.message)), error
-            self._applied[key] = _Applied(fingerprint_of(manifest), now, error.message)
-            log.warning("template_rejected", namespace=key[0], queuejob=key[1], reason=error.message)
-            rejected = fingerprint_of(manifest)
-            return replace(observed, rejection=error.message, rejected_fingerprint=rejected), None
-        if manifest is not None:
-            self._applied[key] = _Applied(fingerprint_of(manifest), now)
-        return replace(observed, deployment=live), None
-
-    async def _has_vanished(self, key: JobKey, live: DeploymentState | None, error: KubernetesError) -> bool:
-        """Whether a request failed because the Deployment is gone and its watch has not said so: replicas
-        alone make no Deployment, so the API server calls them invalid.
-        """
-        if live is None or not (error.missing or error.refused):
-            return False
-        return await read_deployment(self._kubernetes, *key) is None
-
-    def _seen(self, body: Body) -> DeploymentState:
-        return self._registry.put_deployment(body)
-
-    def _measure(self, key: JobKey, observed: Observed, plan: Plan) -> None:
-        if observed.snapshot is not None:
-            self._metrics.observe_queue(*key, observed.snapshot)
-        self._metrics.desired_replicas.labels(*key).set(plan.desired_replicas)
-        ready = observed.deployment.ready_replicas if observed.deployment else 0
-        self._metrics.ready_replicas.labels(*key).set(ready)
+    def _measure(self, key: JobKey, observed: Observed, plan: Plan, before: int, now: float) -> None:
+        if (snapshot := observed.snapshot) is not None:
+            self._metrics.observe_queue(*key, snapshot)
+            if before == 0 and observed.replicas > 0 and snapshot.oldest_item_at is not None:
+                self._metrics.wake_seconds.observe(max(0.0, now - snapshot.oldest_item_at))
+        denied = max(0, plan.demand - observed.grant.now) if observed.grant else 0
+        live = observed.deployment
+        self._metrics.observe_workers(
+            *key,
+            desired=plan.desired_replicas,
+            ready=live.ready_replicas if live else 0,
+            denied=denied,
+            unschedulable=len(homeless_pods(observed.pods or ())),
+        )
 
     def _forget(self, key: JobKey) -> None:
         self._registry.claim(key, None)
@@ -243,4 +225,22 @@ class QueueJobReconciler:
         self._statuses.forget(key)
         self._metrics.forget(*key)
         self._pods.forget(key)
-        self._applied.pop(key, None)
+        self._objects.forget(key)
+        self._budgets.forget(key)
+
+
+def _ask(key: JobKey, observed: Observed, plan: Plan) -> Ask:
+    """What the budgets are asked for. An HPA may take what its ``maxReplicas`` allows without asking."""
+    current = observed.replicas
+    if observed.autoscaler is not None and plan.engine is Engine.HPA and current > 0:
+        current = max(current, observed.autoscaler.most)
+    active = observed.snapshot.active if observed.snapshot else observed.replicas
+    return Ask(
+        key,
+        observed.job.spec.priority,
+        observed.job.metadata.creation_timestamp.timestamp(),
+        wanted=max(plan.demand, plan.desired_replicas),
+        current=current,
+        # Each busy pod holds an item at least, so there are not more of them than items.
+        busy=min(observed.replicas, active) if observed.busy is None else observed.busy,
+    )

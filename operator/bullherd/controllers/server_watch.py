@@ -15,8 +15,9 @@ from math import inf
 
 import structlog
 
-from bullherd.bullmq.connection import LONGEST_BLOCK_S, RedisUnavailable
+from bullherd.bullmq.connection import LONGEST_BLOCK_S, RedisUnavailable, connect
 from bullherd.bullmq.events import ActivityListener
+from bullherd.bullmq.holders import HolderReader
 from bullherd.bullmq.scripts import QueueUnreadable
 from bullherd.bullmq.snapshots import QueueReader
 from bullherd.controllers.stalled_check import recover_stalled
@@ -84,6 +85,8 @@ class ServerWatch:
         self._asleep_changed = asyncio.Event()
         self._read_now = asyncio.Event()
         self._next_tick_at = 0.0
+        self._client = connect(endpoint)
+        self.holders = HolderReader(endpoint, self._client)
 
     @property
     def queues(self) -> Collection[QueueKey]:
@@ -137,6 +140,8 @@ class ServerWatch:
             # The pulses stay and fall silent, so /healthz tells of it; a restart is the honest repair.
             log.error("server_watch_failed", redis=self._endpoint.address, exc_info=error)
             raise
+        finally:
+            await self._client.aclose()
 
     async def _tick(self, pulse: Pulse) -> None:
         reader = QueueReader(self._endpoint)

@@ -9,17 +9,20 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from typing import Literal
 
 import structlog
 
-from bullherd.api import Condition, ConditionStatus, InvalidQueueJob, QueueJob, QueueJobStatus
+from bullherd.api import Condition, ConditionStatus, Engine, InvalidQueueJob, QueueJob, QueueJobStatus
 from bullherd.controllers.registry import JobKey
+from bullherd.core.changes import Change, with_change
 from bullherd.core.conditions import Finding, conditions_from, transitions
-from bullherd.core.reconcile import READY, Observed, Plan
+from bullherd.core.engine import AUTOSCALER_ACTIVE
+from bullherd.core.findings import READY, SCALING_LIMITED
+from bullherd.core.observed import Observed
+from bullherd.core.reconcile import Plan
 from bullherd.core.scaling import ScaleIn
-from bullherd.core.status import scale_in_of, status_of, write_due
+from bullherd.core.status import changes_of, scale_in_of, status_of, write_due
 from bullherd.kube.client import Kubernetes, KubernetesError
 from bullherd.kube.events import emit_event
 from bullherd.kube.queuejobs import write_conditions, write_status
@@ -34,28 +37,17 @@ _Event = tuple[Literal["Normal", "Warning"], str, str]
 @dataclass
 class _Written:
     """What stands in a resource's status as far as this process knows. ``at``: unix seconds of its own last
-    write. ``untold``: scalings that it does not tell of yet.
+    write. ``replicas``: as of the last cycle, None before the first. ``untold``: scalings that it does not
+    tell of yet.
     """
 
     uid: str
     status: QueueJobStatus | None
     scale_in: ScaleIn | None
-    last_scale_at: datetime | None
+    changes: tuple[Change, ...]
+    replicas: int | None = None
     at: float = 0.0
     untold: list[_Event] = field(default_factory=list)
-
-
-@dataclass(frozen=True, slots=True)
-class Scaling:
-    """Replicas before and after a cycle."""
-
-    before: int
-    after: int
-
-    @property
-    def direction(self) -> Literal["up", "down"] | None:
-        """None when nothing changed."""
-        return None if self.before == self.after else "up" if self.after > self.before else "down"
 
 
 class StatusWriter:
@@ -76,6 +68,10 @@ class StatusWriter:
         """The wait to shrink that is under way."""
         return self._memory(key, job).scale_in
 
+    def grown_at(self, key: JobKey, job: QueueJob) -> float | None:
+        """When replicas were last added, unix seconds; None if no change that is remembered was a growth."""
+        return next((one.at for one in self._memory(key, job).changes if one.grows), None)
+
     def tells(self, key: JobKey, job: QueueJob, reason: str) -> bool:
         """Whether the last status that was written says that the QueueJob is not ready for this reason."""
         status = self._memory(key, job).status
@@ -83,18 +79,18 @@ class StatusWriter:
         return ready is not None and (ready.status, ready.reason) == (ConditionStatus.FALSE, reason)
 
     async def write(
-        self, key: JobKey, observed: Observed, plan: Plan, scaling: Scaling, now: float
+        self, key: JobKey, observed: Observed, plan: Plan, before: int, now: float
     ) -> float | None:
-        """Write what this cycle found, if it is due; else return the seconds until it is."""
+        """Write what this cycle found, if it is due; else return the seconds until it is.
+
+        ``before``: the replicas at the begin of the cycle, ``observed`` has those at its end.
+        """
         memory = self._memory(key, observed.job)
         memory.scale_in = plan.scale_in
-        if scaling.direction is not None:
-            memory.last_scale_at = datetime.fromtimestamp(now, UTC)
-            memory.untold.append(_scaled(scaling, plan))
-            self._count(key, scaling, plan)
+        self._note_replicas(key, memory, plan, before, observed.replicas, now)
         previous = memory.status.conditions if memory.status else ()
         conditions = conditions_from(plan.findings, previous, observed.job.metadata.generation, now)
-        status = status_of(observed, plan, conditions, memory.last_scale_at)
+        status = status_of(observed, plan, conditions, memory.changes)
         due = write_due(memory.status, status, memory.at, now)
         if due is None or due > 0:
             return due
@@ -137,22 +133,33 @@ class StatusWriter:
         if memory is None or memory.uid != job.metadata.uid:
             # Mended perhaps before it was called invalid: then what the watch brought is not what stands.
             status = job.status if key not in self._invalid else None
-            last_scale_at = job.status.last_scale_time if job.status else None
             memory = self._written[key] = _Written(
-                job.metadata.uid, status, scale_in_of(job.status), last_scale_at
+                job.metadata.uid, status, scale_in_of(job.status), changes_of(job.status)
             )
         return memory
 
-    def _count(self, key: JobKey, scaling: Scaling, plan: Plan) -> None:
-        self._metrics.scalings.labels(*key, scaling.direction).inc()
-        log.info(
-            "scaled",
-            namespace=key[0],
-            queuejob=key[1],
-            from_replicas=scaling.before,
-            to_replicas=scaling.after,
-            reason=plan.reason,
-        )
+    def _note_replicas(
+        self, key: JobKey, memory: _Written, plan: Plan, before: int, after: int, now: float
+    ) -> None:
+        """Tell of what others did since the last cycle (the HPA, a person), and of what this one did."""
+        others = plan.reason if plan.engine is Engine.HPA else f"not by Bullherd; {plan.reason}"
+        steps = ((memory.replicas, before, others), (before, after, plan.reason))
+        memory.replicas = after
+        for old, new, reason in steps:
+            if old is None or old == new:
+                continue
+            change = Change(now, old, new, reason)
+            memory.changes = with_change(memory.changes, change)
+            memory.untold.append(_scaled(change))
+            self._metrics.scalings.labels(*key, "up" if change.grows else "down").inc()
+            log.info(
+                "scaled",
+                namespace=key[0],
+                queuejob=key[1],
+                from_replicas=old,
+                to_replicas=new,
+                reason=reason,
+            )
 
     async def _emit(self, job: QueueJob, events: Iterable[_Event], now: float) -> None:
         for type_, reason, message in events:
@@ -163,15 +170,22 @@ class StatusWriter:
                 log.warning("event_not_written", namespace=job.metadata.namespace, reason=error.message)
 
 
+_WORTH_TELLING = {
+    READY: (ConditionStatus.TRUE, ConditionStatus.FALSE),
+    AUTOSCALER_ACTIVE: (ConditionStatus.FALSE,),
+    SCALING_LIMITED: (ConditionStatus.TRUE,),
+}
+"""Which conditions deserve an Event when they become so."""
+
+
 def _changes(changed: Iterable[Finding]) -> Iterator[_Event]:
     for finding in changed:
-        if finding.type == READY and finding.status is not ConditionStatus.UNKNOWN:
-            type_: Literal["Normal", "Warning"] = (
-                "Warning" if finding.status is ConditionStatus.FALSE else "Normal"
-            )
+        if finding.status in _WORTH_TELLING.get(finding.type, ()):
+            is_bad = finding.status is not ConditionStatus.TRUE
+            type_: Literal["Normal", "Warning"] = "Warning" if is_bad else "Normal"
             yield type_, finding.reason, finding.message
 
 
-def _scaled(scaling: Scaling, plan: Plan) -> _Event:
-    reason = "ScaledUp" if scaling.direction == "up" else "ScaledDown"
-    return "Normal", reason, f"{scaling.before} to {scaling.after} replicas: {plan.reason}"
+def _scaled(change: Change) -> _Event:
+    reason = "ScaledUp" if change.grows else "ScaledDown"
+    return "Normal", reason, f"{change.before} to {change.after} replicas: {change.reason}"

@@ -7,53 +7,48 @@ that the second one stops.
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from bullherd.api import GROUP, VERSION, QueueJob
+from bullherd.api import GROUP, QueueJob
 from bullherd.core.claims import ServedQueue
 from bullherd.core.connection import Connection, SecretKey, WorkerSecrets
+from bullherd.core.manifests import QUEUEJOB_LABEL, Manifest, fingerprinted, metadata_of
 from bullherd.core.snapshot import QueueKey
 
-MANAGED_BY_LABEL = "app.kubernetes.io/managed-by"
-MANAGED_BY = "bullherd"
-QUEUEJOB_LABEL = f"{GROUP}/queuejob"
-FINGERPRINT_ANNOTATION = f"{GROUP}/fingerprint"
 REDIS_ANNOTATION = f"{GROUP}/redis"
 QUEUE_ANNOTATION = f"{GROUP}/queue"
+
+_TIME_TO_END = 15
+"""Seconds beyond its longest item that a pod gets to end."""
+
+_TIME_TO_GIVE_BACK = 10
+"""Of these, what the Python worker keeps for putting back an item that takes even longer."""
 
 _TLS_FOLDER = "/var/run/bullherd/redis-tls"
 _TLS_VOLUME = "bullherd-redis-tls"
 
-Manifest = dict[str, Any]
-
 
 def worker_deployment(job: QueueJob, connection: Connection, priority_class_prefix: str) -> Manifest:
     """The Deployment without replicas. ``priority_class_prefix`` empty means no PriorityClass."""
-    labels = {MANAGED_BY_LABEL: MANAGED_BY, QUEUEJOB_LABEL: job.metadata.name}
+    metadata = metadata_of(job)
     manifest: Manifest = {
         "apiVersion": "apps/v1",
         "kind": "Deployment",
-        "metadata": {
-            "name": job.metadata.name,
-            "namespace": job.metadata.namespace,
-            "labels": labels,
-            "ownerReferences": [_owner(job)],
+        "metadata": metadata
+        | {
+            "annotations": {
+                REDIS_ANNOTATION: connection.endpoint.address,
+                QUEUE_ANNOTATION: f"{job.spec.queue.prefix}:{job.spec.queue.name}",
+            }
         },
         "spec": {
             "selector": {"matchLabels": {QUEUEJOB_LABEL: job.metadata.name}},
             "revisionHistoryLimit": 2,
-            "template": _pod_template(job, connection, priority_class_prefix, labels),
+            "template": _pod_template(job, connection, priority_class_prefix, metadata["labels"]),
         },
     }
-    annotations = manifest["metadata"]["annotations"] = {
-        REDIS_ANNOTATION: connection.endpoint.address,
-        QUEUE_ANNOTATION: f"{job.spec.queue.prefix}:{job.spec.queue.name}",
-    }
-    annotations[FINGERPRINT_ANNOTATION] = _fingerprint(manifest)
-    return manifest
+    return fingerprinted(manifest)
 
 
 def served_queue(annotations: Mapping[str, str]) -> ServedQueue | None:
@@ -66,12 +61,6 @@ def served_queue(annotations: Mapping[str, str]) -> ServedQueue | None:
         return None
     prefix, _, name = queue.rpartition(":")
     return ServedQueue(server, QueueKey(prefix, name))
-
-
-def fingerprint_of(manifest: Manifest) -> str:
-    """What tells two manifests of ``worker_deployment`` apart."""
-    value: str = manifest["metadata"]["annotations"][FINGERPRINT_ANNOTATION]
-    return value
 
 
 def worker_environment(job: QueueJob, connection: Connection) -> list[Manifest]:
@@ -93,6 +82,9 @@ def worker_environment(job: QueueJob, connection: Connection) -> list[Manifest]:
     if endpoint.tls and secrets.client_certificate:
         plain["REDIS_TLS_CERT_FILE"] = f"{_TLS_FOLDER}/tls.crt"
         plain["REDIS_TLS_KEY_FILE"] = f"{_TLS_FOLDER}/tls.key"
+    if (grace := _grace_for_items(job)) is not None:
+        # The pod cannot see its grace period; the Python worker waits 25 s for its items if it is not told.
+        plain["WORKER_DRAIN_SECONDS"] = str(max(0, grace - _TIME_TO_GIVE_BACK))
     variables: list[Manifest] = [{"name": name, "value": value} for name, value in plain.items()]
     if secrets.password:
         variables.append(
@@ -115,9 +107,20 @@ def _pod_template(
             spec[field] = [_container(c, environment, tls_volume is not None) for c in spec[field]]
     if tls_volume is not None:
         spec["volumes"] = [*spec.get("volumes", []), tls_volume]
+    if (grace := _grace_for_items(job)) is not None:
+        spec["terminationGracePeriodSeconds"] = grace
     if priority_class_prefix and "priorityClassName" not in spec:
         spec["priorityClassName"] = f"{priority_class_prefix}{job.spec.priority.value.lower()}"
     return {"metadata": metadata, "spec": spec}
+
+
+def _grace_for_items(job: QueueJob) -> int | None:
+    """The pods' grace period where it is known how long items take: the template's own, or long enough."""
+    longest = job.spec.longest_item_seconds
+    if longest is None:
+        return None
+    own = job.spec.template.spec.get("terminationGracePeriodSeconds")
+    return own if isinstance(own, int) else longest + _TIME_TO_END
 
 
 def _container(container: Mapping[str, Any], environment: Iterable[Manifest], with_tls: bool) -> Manifest:
@@ -149,19 +152,3 @@ def _tls_sources(secrets: WorkerSecrets) -> Iterable[Manifest]:
 
 def _key_ref(secret: SecretKey) -> Manifest:
     return {"name": secret.name, "key": secret.key}
-
-
-def _owner(job: QueueJob) -> Manifest:
-    return {
-        "apiVersion": f"{GROUP}/{VERSION}",
-        "kind": "QueueJob",
-        "name": job.metadata.name,
-        "uid": job.metadata.uid,
-        "controller": True,
-        # True would need permission on the owner's finalizers where that admission check is on.
-        "blockOwnerDeletion": False,
-    }
-
-
-def _fingerprint(manifest: Manifest) -> str:
-    return hashlib.sha256(json.dumps(manifest, sort_keys=True).encode()).hexdigest()[:16]

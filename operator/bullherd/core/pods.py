@@ -67,6 +67,11 @@ def look_at_pods_in(unavailable_since: float | None, in_trouble: bool, now: floa
     return None if unavailable_since is None else max(0.0, unavailable_since + _LOOK_AFTER - now)
 
 
+def homeless_pods(pods: Collection[PodState]) -> tuple[PodState, ...]:
+    """Those that find no node."""
+    return tuple(pod for pod in pods if pod.reason == UNSCHEDULABLE)
+
+
 def why_none_works(
     pods: Collection[PodState], waited: float, otherwise: str | None, now: float
 ) -> str | None:

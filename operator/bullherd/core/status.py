@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
-from bullherd.api import Condition, QueueCounts, QueueJobStatus
+from bullherd.api import Condition, QueueCounts, QueueJobStatus, ScalingChange, ScalingStatus
 from bullherd.api import ScaleIn as ScaleInStatus
-from bullherd.core.reconcile import Observed, Plan
+from bullherd.core.changes import Change
+from bullherd.core.observed import Observed
+from bullherd.core.reconcile import Plan
 from bullherd.core.scaling import ScaleIn
 from bullherd.core.snapshot import QueueSnapshot
 
@@ -15,26 +17,21 @@ COUNTS_INTERVAL = 10.0
 
 
 def status_of(
-    observed: Observed, plan: Plan, conditions: tuple[Condition, ...], last_scale_at: datetime | None
+    observed: Observed, plan: Plan, conditions: tuple[Condition, ...], changes: tuple[Change, ...]
 ) -> QueueJobStatus:
     """The whole status. A field that is None is not known now, and is removed where it stood."""
     live, snapshot = observed.workers, observed.snapshot
     age = snapshot.oldest_item_age if snapshot else None
     return QueueJobStatus(
         observed_generation=observed.job.metadata.generation,
-        reason=plan.reason,
         backlog=snapshot.backlog if snapshot else None,
         counts=_counts(snapshot) if snapshot else None,
         replicas=live.existing_replicas if live else 0,
         ready_replicas=live.ready_replicas if live else 0,
-        desired_replicas=plan.desired_replicas,
+        scaling=_scaling(plan, changes),
         oldest_item_age_seconds=None if age is None else int(age),
         paused=snapshot.paused if snapshot else None,
         snapshot_time=_moment(snapshot.taken_at) if snapshot else None,
-        last_scale_time=last_scale_at,
-        scale_in=ScaleInStatus(since=_moment(plan.scale_in.since), peak=plan.scale_in.peak)
-        if plan.scale_in
-        else None,
         bullmq_version=snapshot.bullmq_version if snapshot else None,
         conditions=conditions,
     )
@@ -53,10 +50,34 @@ def write_due(
 
 def scale_in_of(status: QueueJobStatus | None) -> ScaleIn | None:
     """The wait to shrink that an earlier operator left in the status."""
-    wait = status.scale_in if status else None
+    wait = status.scaling.scale_in if status and status.scaling else None
     if wait is None or wait.since is None or wait.peak is None:
         return None
     return ScaleIn(wait.since.timestamp(), wait.peak)
+
+
+def changes_of(status: QueueJobStatus | None) -> tuple[Change, ...]:
+    """The changes of replicas that an earlier operator told of, newest first."""
+    told = status.scaling.changes if status and status.scaling else ()
+    return tuple(
+        Change(change.time.timestamp(), change.from_, change.to, change.reason or "")
+        for change in told
+        if change.time is not None and change.from_ is not None and change.to is not None
+    )
+
+
+def _scaling(plan: Plan, changes: tuple[Change, ...]) -> ScalingStatus:
+    wait = plan.scale_in
+    return ScalingStatus(
+        engine=plan.engine.value if plan.engine else None,
+        desired_replicas=plan.desired_replicas,
+        reason=plan.reason,
+        scale_in=ScaleInStatus(since=_moment(wait.since), peak=wait.peak) if wait else None,
+        changes=tuple(
+            ScalingChange(time=_moment(one.at), from_=one.before, to=one.after, reason=one.reason)
+            for one in changes
+        ),
+    )
 
 
 def _counts(snapshot: QueueSnapshot) -> QueueCounts:
@@ -74,10 +95,12 @@ def _counts(snapshot: QueueSnapshot) -> QueueCounts:
 
 
 def _transition_parts(status: QueueJobStatus) -> tuple[object, ...]:
+    scaling = status.scaling or ScalingStatus()
     return (
         status.observed_generation,
-        status.desired_replicas,
-        status.last_scale_time,
+        scaling.engine,
+        scaling.desired_replicas,
+        scaling.changes,
         status.replicas,
         status.ready_replicas,
         status.paused,

@@ -97,9 +97,18 @@ class Kubernetes:
     async def __aexit__(self, *_: object) -> None:
         await self._api_client.close()
 
-    async def get(self, resource: Resource, namespace: str, name: str) -> Body:
-        """One object; ``KubernetesError.missing`` when there is none."""
+    async def get(self, resource: Resource, namespace: str | None, name: str) -> Body:
+        """One object; ``KubernetesError.missing`` when there is none. ``namespace`` None: of the cluster."""
         return await self._request("GET", resource.path(namespace, name))
+
+    async def find(self, resource: Resource, namespace: str | None, name: str) -> Body | None:
+        """One object, or None when there is none."""
+        try:
+            return await self.get(resource, namespace, name)
+        except KubernetesError as error:
+            if error.missing:
+                return None
+            raise
 
     async def list(
         self, resource: Resource, namespace: str | None = None, labels: Mapping[str, str] | None = None
@@ -109,7 +118,7 @@ class Kubernetes:
         query = {"labelSelector": selector} if selector else None
         return await self._request("GET", resource.path(namespace), query=query)
 
-    async def create(self, resource: Resource, namespace: str, body: Body) -> Body:
+    async def create(self, resource: Resource, namespace: str | None, body: Body) -> Body:
         """A new object; ``KubernetesError.conflict`` when it exists."""
         return await self._request("POST", resource.path(namespace), body=body)
 
@@ -128,7 +137,7 @@ class Kubernetes:
             content_type="application/apply-patch+yaml",
         )
 
-    async def patch(self, resource: Resource, namespace: str, name: str, change: Body) -> Body:
+    async def patch(self, resource: Resource, namespace: str | None, name: str, change: Body) -> Body:
         """A merge patch of the object: what is not in ``change`` stays, null removes a field."""
         return await self._request(
             "PATCH",
@@ -136,6 +145,10 @@ class Kubernetes:
             body=change,
             content_type="application/merge-patch+json",
         )
+
+    async def delete(self, resource: Resource, namespace: str, name: str, uid: str) -> None:
+        """Remove the object, if it is the one with this uid; ``KubernetesError.conflict`` if it is not."""
+        await self._request("DELETE", resource.path(namespace, name), body={"preconditions": {"uid": uid}})
 
     async def patch_status(
         self, resource: Resource, namespace: str, name: str, status: Mapping[str, Any]

@@ -6,9 +6,11 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any
 
-from bullherd.core.deployment import FINGERPRINT_ANNOTATION, Manifest, served_queue
-from bullherd.core.reconcile import DeploymentState
-from bullherd.kube.client import Body, Kubernetes, KubernetesError, Resource
+from bullherd.core.deployment import served_queue
+from bullherd.core.manifests import FINGERPRINT_ANNOTATION, Manifest
+from bullherd.core.observed import DeploymentState
+from bullherd.kube.client import Body, Kubernetes, Resource
+from bullherd.kube.objects import controller_of
 
 DEPLOYMENTS = Resource("/apis/apps/v1", "deployments")
 
@@ -18,12 +20,7 @@ SCALING_MANAGER = "bullherd-scaling"
 
 async def read_deployment(kubernetes: Kubernetes, namespace: str, name: str) -> Body | None:
     """The live Deployment of that name, whoever made it; None when there is none."""
-    try:
-        return await kubernetes.get(DEPLOYMENTS, namespace, name)
-    except KubernetesError as error:
-        if error.missing:
-            return None
-        raise
+    return await kubernetes.find(DEPLOYMENTS, namespace, name)
 
 
 async def create_deployment(kubernetes: Kubernetes, manifest: Manifest, replicas: int) -> Body:
@@ -60,20 +57,25 @@ def deployment_state(body: Mapping[str, Any]) -> DeploymentState:
     metadata, spec, status = body["metadata"], body["spec"], body.get("status") or {}
     annotations = metadata.get("annotations") or {}
     conditions = {condition["type"]: condition for condition in status.get("conditions") or []}
-    owners = metadata.get("ownerReferences") or []
     return DeploymentState(
-        owner_uid=next((owner["uid"] for owner in owners if owner.get("controller")), None),
+        owner_uid=controller_of(body),
         fingerprint=annotations.get(FINGERPRINT_ANNOTATION),
         serves=served_queue(annotations),
         replicas=spec.get("replicas", 1),
         existing_replicas=status.get("replicas", 0),
         ready_replicas=status.get("readyReplicas", 0),
-        scaling_owned=any(
-            field.get("manager") == SCALING_MANAGER for field in metadata.get("managedFields") or []
-        ),
+        scaling_owned=any(map(_owns_replicas, metadata.get("managedFields") or [])),
         unavailable_since=_since(conditions.get("Available"), "False"),
         problem=_problem_of(conditions.values()),
     )
+
+
+def _owns_replicas(field: Mapping[str, Any]) -> bool:
+    """Whether a field manager other than that of the template owns the replicas: ours for scaling, an HPA's,
+    or a person's.
+    """
+    owned = field.get("fieldsV1", {}).get("f:spec", {})
+    return "f:replicas" in owned and field.get("manager") != TEMPLATE_MANAGER
 
 
 def _since(condition: Mapping[str, Any] | None, status: str) -> float | None:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 from typing import Any
 
-from bullherd.core.deployment import QUEUEJOB_LABEL
+from bullherd.core.manifests import QUEUEJOB_LABEL
 from bullherd.core.pods import CRASH_LOOP, NORMAL_AT_FIRST, UNSCHEDULABLE, PodState
 from bullherd.kube.client import Kubernetes, Resource
 

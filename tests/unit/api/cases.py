@@ -105,7 +105,12 @@ ACCEPTED = (
                 "maxReplicas": 10_000,
                 "itemsPerReplica": 1_000_000,
                 "engine": "Direct",
+                "activationBacklog": 1_000_000,
                 "cooldownSeconds": 86_400,
+                "scaleDownDelaySeconds": 86_400,
+                "maxScaleUpPerSecond": 10_000,
+                "behavior": {"scaleUp": {"policies": [{"type": "Pods", "value": 4, "periodSeconds": 15}]}},
+                "extraMetrics": [{"type": "Resource", "resource": {"name": "cpu"}}],
             }
         ),
     ),
@@ -234,8 +239,24 @@ REFUSED = (
     ),
     Refused("an unknown priority", queuejob(priority="Urgent"), "spec.priority", "Urgent"),
     Refused("a mode that is not there yet", queuejob(mode="Jobs"), "spec.mode", "Jobs"),
+    Refused("an unknown engine", queuejob(scaling={"engine": "KEDA"}), "spec.scaling.engine", "KEDA"),
     Refused(
-        "an engine that is not there yet", queuejob(scaling={"engine": "HPA"}), "spec.scaling.engine", "HPA"
+        "a behavior that is no object",
+        queuejob(scaling={"behavior": ["scaleUp"]}),
+        "spec.scaling.behavior",
+        "",
+    ),
+    Refused(
+        "a metric without a type",
+        queuejob(scaling={"extraMetrics": [{"resource": {"name": "cpu"}}]}),
+        "spec.scaling.extraMetrics",
+        "type",
+    ),
+    Refused(
+        "no growth at all",
+        queuejob(scaling={"maxScaleUpPerSecond": 0}),
+        "spec.scaling",
+        "greater than or equal to 1",
     ),
     Refused("no concurrency", queuejob(concurrency=0), "spec.concurrency", "greater than or equal to 1"),
     Refused(

@@ -101,7 +101,8 @@ def test_defaults_of_the_crd_are_those_of_the_models() -> None:
     assert filled["scaling"] == {
         "minReplicas": 0,
         "maxReplicas": 10,
-        "engine": "Direct",
+        "engine": "HPA",
+        "activationBacklog": 0,
         "cooldownSeconds": 60,
     }
 
@@ -186,10 +187,15 @@ def test_the_parser_keeps_the_bounds_that_the_crd_says(
     *parents, field = path.removeprefix(".spec.").split(".")
     place = spec
     for parent in parents:
-        place = place.setdefault(parent, {"host": "redis"} if parent == "redis" else {})
+        if parent == "floors[]":
+            floor: Any = {"schedule": "@daily", "duration": "1h"}
+            place["floors"] = [floor]
+            place = floor
+        else:
+            place = place.setdefault(parent, {"host": "redis"} if parent == "redis" else {})
     place[field] = number
     if field == "minReplicas":
-        place["maxReplicas"] = highest
+        spec.setdefault("scaling", {})["maxReplicas"] = highest
     assert is_accepted(spec) == (lowest <= number <= highest)
 
 

@@ -101,7 +101,7 @@ def test_defaults() -> None:
     assert spec.redis == RedisSpec(connection="default")
     assert (spec.priority, spec.mode, spec.concurrency) == (Priority.MEDIUM, Mode.WORKERS, 1)
     assert spec.scaling == ScalingSpec(
-        min_replicas=0, max_replicas=10, items_per_replica=None, engine=Engine.DIRECT, cooldown_seconds=60
+        min_replicas=0, max_replicas=10, items_per_replica=None, engine=Engine.HPA, cooldown_seconds=60
     )
 
 

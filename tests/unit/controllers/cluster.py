@@ -11,12 +11,16 @@ from typing import Any
 
 import pytest
 
+from bullherd.controllers.budget import Budgets
 from bullherd.controllers.connections import Connections
 from bullherd.controllers.demand import DemandWatch
+from bullherd.controllers.external_metrics import ExternalMetricsLook
 from bullherd.controllers.queuejobs import QueueJobReconciler
 from bullherd.controllers.registry import JobKey, Registry
 from bullherd.controllers.server_watch import Reading
 from bullherd.controllers.statuses import StatusWriter
+from bullherd.core.budget import Limits
+from bullherd.core.engine import ExternalMetrics, MetricsOwner
 from bullherd.core.redis_endpoint import RedisEndpoint
 from bullherd.core.snapshot import QueueKey
 from bullherd.kube.deployments import DEPLOYMENTS
@@ -67,6 +71,8 @@ class Cluster:
         self.folder = folder
         self.api = FakeKubernetes()
         self.redis = Redis()
+        self.served_by = MetricsOwner.NOBODY
+        self.limits = Limits()
         self.restart()
 
     def restart(self) -> None:
@@ -75,12 +81,17 @@ class Cluster:
         self.metrics = OperatorMetrics()
         self.registry = Registry(self.woken.append)
         self.connections = Connections(self.api, self.folder)
+        self.external_metrics = ExternalMetricsLook(self.api, "bullherd", "bullherd-server", lambda: None)
+        self.external_metrics.seen = ExternalMetrics(self.served_by)
+        self.budgets = Budgets(self.limits, self.woken.append)
         self.reconciler = QueueJobReconciler(
             self.api,
             self.registry,
             self.connections,
             self.redis,
             StatusWriter(self.api, self.metrics),
+            self.external_metrics,
+            self.budgets,
             self.metrics,
             "bullherd-",
         )
@@ -88,13 +99,17 @@ class Cluster:
         for known in self.api.all("queuejobs"):
             self.registry.put_job(known)
         for known in self.api.all("deployments"):
-            self.registry.put_deployment(known)
+            self.registry.deployments.put(known)
+        for known in self.api.all("horizontalpodautoscalers"):
+            self.registry.autoscalers.put(known)
 
     def _watched(self, plural: str, seen: dict[str, Any]) -> None:
         if plural == "queuejobs":
             self.registry.put_job(seen)
         elif plural == "deployments" and "labels" in seen["metadata"]:
-            self.registry.put_deployment(seen)
+            self.registry.deployments.put(seen)
+        elif plural == "horizontalpodautoscalers":
+            self.registry.autoscalers.put(seen)
 
     async def connection(self, name: str = "default", host: str = "redis") -> None:
         (self.folder / f"{name}.yaml").write_text(f"{{host: {host}, namespaces: ['*']}}")

@@ -143,7 +143,10 @@ class FakeKubernetes(Kubernetes):
             managers.add(field_manager)
         elif field_manager not in owners:
             managers.discard(field_manager)
-        after["metadata"]["managedFields"] = [{"manager": m, "operation": "Apply"} for m in sorted(managers)]
+        after["metadata"]["managedFields"] = [
+            {"manager": m, "fieldsV1": {"f:spec": {"f:replicas": {}} if m in owners else {}}}
+            for m in sorted(managers)
+        ]
         return self._store(place, after)
 
     async def patch(self, resource: Resource, namespace: str, name: str, change: Body) -> Body:

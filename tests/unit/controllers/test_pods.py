@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from bullherd.core.deployment import QUEUEJOB_LABEL
+from bullherd.core.manifests import QUEUEJOB_LABEL
 from bullherd.kube.client import KubernetesError
 from bullherd.kube.deployments import DEPLOYMENTS
 from bullherd.kube.pods import PODS

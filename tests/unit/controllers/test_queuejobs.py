@@ -146,7 +146,7 @@ async def test_one_that_is_being_deleted_gets_nothing_anew(cluster: Cluster) -> 
     leaving["metadata"] |= {"deletionTimestamp": "2026-01-03T00:00:00Z", "generation": 2}
     cluster.api.put(QUEUEJOBS, leaving)
     cluster.api.remove(DEPLOYMENTS, *KEY)
-    cluster.registry.remove_deployment(KEY)
+    cluster.registry.deployments.remove(KEY)
     assert await cluster.turn() is None
     assert not cluster.has_deployment()
 
@@ -159,7 +159,7 @@ async def test_another_one_of_the_same_name_waits_for_the_old_deployment_to_go(c
     await cluster.turn(after=1)
     assert cluster.ready() == ("False", "DeploymentNotOurs")
     cluster.api.remove(DEPLOYMENTS, *KEY)
-    cluster.registry.remove_deployment(KEY)
+    cluster.registry.deployments.remove(KEY)
     await cluster.turn(after=5)
     owner = cluster.api.look(DEPLOYMENTS, *KEY)["metadata"]["ownerReferences"][0]
     assert owner["uid"] == "uid-2"

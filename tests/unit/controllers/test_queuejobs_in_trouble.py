@@ -52,7 +52,7 @@ class TestWindowsOfACrash:
         await cluster.connections.reload()
         await cluster.turn(after=1)
         assert cluster.replicas() == 4
-        assert cluster.api.look(QUEUEJOBS, *KEY)["status"]["desiredReplicas"] == 4
+        assert cluster.api.look(QUEUEJOBS, *KEY)["status"]["scaling"]["desiredReplicas"] == 4
 
 
 class TestRefusedTemplates:
@@ -246,7 +246,7 @@ class TestWhatOthersDo:
         cluster.redis.shows(waiting=4)
         await cluster.turn()
         cluster.api.remove(DEPLOYMENTS, *KEY)
-        cluster.registry.remove_deployment(KEY)
+        cluster.registry.deployments.remove(KEY)
         await cluster.turn(after=1)
         assert cluster.replicas() == 4
 

@@ -117,9 +117,9 @@ class TestQueueJobs:
 
 class TestDeployments:
     def test_one_that_differs_in_what_matters_wakes(self, registry: Registry, woken: list[JobKey]) -> None:
-        registry.put_deployment(deployment_body())
-        registry.put_deployment(deployment_body(version=2, readyReplicas=1))
-        state = registry.deployment(KEY)
+        registry.deployments.put(deployment_body())
+        registry.deployments.put(deployment_body(version=2, readyReplicas=1))
+        state = registry.deployments.get(KEY)
         assert state is not None
         assert state.ready_replicas == 1
         assert woken == [KEY, KEY]
@@ -127,30 +127,30 @@ class TestDeployments:
     def test_one_that_differs_in_nothing_that_matters_wakes_nobody(
         self, registry: Registry, woken: list[JobKey]
     ) -> None:
-        registry.put_deployment(deployment_body())
-        registry.put_deployment(deployment_body(version=2, observedGeneration=7))
+        registry.deployments.put(deployment_body())
+        registry.deployments.put(deployment_body(version=2, observedGeneration=7))
         assert woken == [KEY]
 
     def test_an_event_that_our_own_answer_overtook_is_dropped(
         self, registry: Registry, woken: list[JobKey]
     ) -> None:
-        registry.put_deployment(deployment_body(version=5, replicas=4))
-        kept = registry.put_deployment(deployment_body(version=4, replicas=0))
+        registry.deployments.put(deployment_body(version=5, replicas=4))
+        kept = registry.deployments.put(deployment_body(version=4, replicas=0))
         assert kept.replicas == 4
-        assert registry.deployment(KEY) == kept
+        assert registry.deployments.get(KEY) == kept
         assert woken == [KEY]
 
     def test_one_that_is_gone_wakes_once(self, registry: Registry, woken: list[JobKey]) -> None:
-        registry.put_deployment(deployment_body())
-        registry.remove_deployment(KEY)
-        registry.remove_deployment(KEY)
-        assert registry.deployment(KEY) is None
+        registry.deployments.put(deployment_body())
+        registry.deployments.remove(KEY)
+        registry.deployments.remove(KEY)
+        assert registry.deployments.get(KEY) is None
         assert woken == [KEY, KEY]
 
     def test_one_made_anew_after_it_was_gone_is_taken_whatever_its_version(self, registry: Registry) -> None:
-        registry.put_deployment(deployment_body(version=9))
-        registry.remove_deployment(KEY)
-        assert registry.put_deployment(deployment_body(version=3, replicas=1)).replicas == 1
+        registry.deployments.put(deployment_body(version=9))
+        registry.deployments.remove(KEY)
+        assert registry.deployments.put(deployment_body(version=3, replicas=1)).replicas == 1
 
 
 CLAIM = QueueClaim("shop", "emails", "uid-1", 1.0, ServedQueue("redis:6379/0", QueueKey("bull", "emails")))

@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 
 from bullherd.api import InvalidQueueJob, QueueJob
-from bullherd.controllers.statuses import Scaling, StatusWriter
-from bullherd.core.reconcile import Observed, Plan, decide
+from bullherd.controllers.statuses import StatusWriter
+from bullherd.core.observed import Observed
+from bullherd.core.reconcile import Plan, decide
 from bullherd.core.scaling import ScaleIn
 from bullherd.kube.client import KubernetesError
 from bullherd.kube.queuejobs import QUEUEJOBS
@@ -18,7 +19,6 @@ from tests.unit.builders import NOW, PREFIX, body, connection, deployment, job, 
 from tests.unit.controllers.fake_kubernetes import FakeKubernetes
 
 KEY = ("shop", "emails")
-NOTHING = Scaling(3, 3)
 AWAY = "Redis at redis:6379/0 cannot be used: it is away."
 
 
@@ -32,9 +32,9 @@ class Cycle:
         self.writer = StatusWriter(self.api, self.metrics)
         self.job = job()
 
-    async def write(self, now: float = NOW, scaling: Scaling = NOTHING, **seen: Any) -> float | None:
+    async def write(self, now: float = NOW, before: int = 3, **seen: Any) -> float | None:
         observed = self.observed(**seen)
-        return await self.writer.write(KEY, observed, self.plan(observed, now), scaling, now)
+        return await self.writer.write(KEY, observed, self.plan(observed, now), before, now)
 
     def observed(self, **seen: Any) -> Observed:
         plain: dict[str, Any] = {"snapshot": snapshot(waiting=3), "deployment": deployment(self.job, 3)}
@@ -68,7 +68,7 @@ def cycle() -> Cycle:
 async def test_the_first_status_is_written_at_once_with_an_event(cycle: Cycle) -> None:
     assert await cycle.write() is None
     assert cycle.status["backlog"] == 3
-    assert cycle.status["desiredReplicas"] == 3
+    assert cycle.status["scaling"]["desiredReplicas"] == 3
     assert cycle.condition("Ready")["status"] == "True"
     assert [reason for _, reason, _ in cycle.events] == ["Scaling"]
 
@@ -116,16 +116,16 @@ async def test_the_transition_time_stays_while_the_status_does(cycle: Cycle) -> 
 
 
 async def test_scaling_is_told_once_after_the_write(cycle: Cycle) -> None:
-    await cycle.write()
-    await cycle.write(NOW + 1, Scaling(0, 3))
-    assert cycle.status["lastScaleTime"]
+    await cycle.write(before=0, deployment=deployment(cycle.job, 0), snapshot=None)
+    await cycle.write(NOW + 1, before=0)
+    assert [(one["from"], one["to"]) for one in cycle.status["scaling"]["changes"]] == [(0, 3)]
     scaled = [event for event in cycle.events if event[1] == "ScaledUp"]
     assert scaled == [("Normal", "ScaledUp", "0 to 3 replicas: backlog 3 at 1 per replica")]
     assert cycle.metrics.scalings.labels(*KEY, "up")._value.get() == 1
 
 
 async def test_scaling_down_is_told_as_such(cycle: Cycle) -> None:
-    await cycle.write(scaling=Scaling(3, 0))
+    await cycle.write(before=3, deployment=deployment(cycle.job, 0), snapshot=snapshot())
     assert "ScaledDown" in [reason for _, reason, _ in cycle.events]
     assert cycle.metrics.scalings.labels(*KEY, "down")._value.get() == 1
 
@@ -163,9 +163,9 @@ async def test_no_event_tells_what_the_status_does_not_say_yet(cycle: Cycle) -> 
 
 
 async def test_a_scaling_is_told_though_the_write_after_it_failed(cycle: Cycle) -> None:
-    await cycle.write()
+    await cycle.write(before=0, deployment=deployment(cycle.job, 0), snapshot=None)
     with cycle.api.away(), pytest.raises(KubernetesError):
-        await cycle.write(NOW + 1, Scaling(0, 3))
+        await cycle.write(NOW + 1, before=0)
     await cycle.write(NOW + 2)
     await cycle.write(NOW + 3)
     assert [reason for _, reason, _ in cycle.events] == ["Scaling", "ScaledUp"]
@@ -174,7 +174,7 @@ async def test_a_scaling_is_told_though_the_write_after_it_failed(cycle: Cycle) 
 
 async def test_events_of_one_second_have_names_in_their_order(cycle: Cycle) -> None:
     """By which kubectl describe sorts those of the same time."""
-    await cycle.write(scaling=Scaling(0, 3))
+    await cycle.write(before=0)
     await cycle.write(redis_problem=AWAY)
     await cycle.write()
     events = cycle.api.all("events")
@@ -200,12 +200,12 @@ async def test_a_wait_to_shrink_is_kept_between_cycles_and_by_a_new_leader(cycle
 
 
 async def test_a_new_leader_does_not_write_what_stands_there(cycle: Cycle) -> None:
-    await cycle.write(scaling=Scaling(0, 3))
+    await cycle.write(before=0)
     inherited = QueueJob.parse(cycle.api.look(QUEUEJOBS, *KEY))
     successor = StatusWriter(cycle.api, OperatorMetrics())
     observed = replace(cycle.observed(), job=inherited)
     later = NOW + 30
-    assert await successor.write(KEY, observed, cycle.plan(observed, later), NOTHING, later) is None
+    assert await successor.write(KEY, observed, cycle.plan(observed, later), 3, later) is None
     assert cycle.writes == 1
 
 

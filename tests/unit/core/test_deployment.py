@@ -9,7 +9,8 @@ import pytest
 
 from bullherd.api import QueueJob
 from bullherd.core.connection import Connection, SecretKey
-from bullherd.core.deployment import fingerprint_of, worker_deployment
+from bullherd.core.deployment import worker_deployment
+from bullherd.core.manifests import fingerprint_of
 from bullherd.core.redis_endpoint import TlsOptions
 from tests.unit.builders import PREFIX, connection, job
 
@@ -179,6 +180,29 @@ class TestTheAuthorsOwn:
         before = mine.model_dump_json()
         manifest_of(mine, TLS)
         assert mine.model_dump_json() == before
+
+
+class TestTheTimeToEnd:
+    """``terminationGracePeriodSeconds``, and what the Python worker is told of it."""
+
+    def test_it_is_kubernetes_own_where_nobody_says_how_long_items_take(self) -> None:
+        assert "terminationGracePeriodSeconds" not in pod_of(job())
+        assert "WORKER_DRAIN_SECONDS" not in environment(job())
+
+    def test_it_is_longer_than_the_longest_item(self) -> None:
+        slow = job(longestItemSeconds=600)
+        assert pod_of(slow)["terminationGracePeriodSeconds"] == 615
+        assert environment(slow)["WORKER_DRAIN_SECONDS"] == "605"
+
+    @pytest.mark.parametrize(("grace", "drain"), [(30, "20"), (900, "890"), (5, "0")])
+    def test_the_templates_own_wins_and_the_worker_keeps_to_it(self, grace: int, drain: str) -> None:
+        slow = job(longestItemSeconds=600, pod={"terminationGracePeriodSeconds": grace})
+        assert pod_of(slow)["terminationGracePeriodSeconds"] == grace
+        assert environment(slow)["WORKER_DRAIN_SECONDS"] == drain
+
+    def test_a_null_of_the_template_is_no_time(self) -> None:
+        slow = job(longestItemSeconds=600, pod={"terminationGracePeriodSeconds": None})
+        assert pod_of(slow)["terminationGracePeriodSeconds"] == 615
 
 
 class TestPriority:

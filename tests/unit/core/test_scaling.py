@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from math import ceil
 
 import pytest
 
-from bullherd.api import QueueJobStatus
+from bullherd.api import QueueJobStatus, ScalingStatus
 from bullherd.api import ScaleIn as ScaleInStatus
-from bullherd.core.scaling import ScaleIn, ScalingPolicy, decide_replicas, demand_of
+from bullherd.core.demand import demand_of
+from bullherd.core.floors import FloorNow
+from bullherd.core.policy import ScalingPolicy
+from bullherd.core.scaling import Ceiling, Circumstances, ScaleIn, decide_replicas
 from bullherd.core.snapshot import QueueSnapshot
 from bullherd.core.status import scale_in_of
 from tests.unit.builders import NOW, policy, snapshot
@@ -124,7 +128,9 @@ def test_demand(wish: Wish) -> None:
 
 @dataclass(frozen=True)
 class Step:
-    """``current`` replicas and a wait that began ``waited`` seconds ago, if one did."""
+    """``current`` replicas and a wait that began ``waited`` seconds ago, if one did. ``busy``: how many pods
+    hold items; None for as many as must, so that what a row says of other things needs no look.
+    """
 
     name: str
     queue: QueueSnapshot
@@ -136,6 +142,7 @@ class Step:
     requeue_after: float | None = None
     says: str = ""
     policy: ScalingPolicy = field(default_factory=policy)
+    busy: int | None = None
 
     def __str__(self) -> str:
         return self.name
@@ -226,6 +233,7 @@ STEPS = [
         waited=60,
         peak=1,
         leaves=ScaleIn(NOW - 60, 1),
+        requeue_after=1.0,
         says="5 kept for 9 active items",
         policy=policy(items_per_replica=10, concurrency=2),
     ),
@@ -246,6 +254,7 @@ STEPS = [
         waited=60,
         peak=1,
         leaves=ScaleIn(NOW - 60, 1),
+        requeue_after=1.0,
         policy=policy(items_per_replica=100),
     ),
     Step(
@@ -256,6 +265,7 @@ STEPS = [
         waited=60,
         peak=3,
         leaves=ScaleIn(NOW - 60, 3),
+        requeue_after=1.0,
         policy=policy(max_replicas=3),
     ),
     Step(
@@ -314,7 +324,10 @@ STEPS = [
 @pytest.mark.parametrize("step", STEPS, ids=str)
 def test_decision(step: Step) -> None:
     wait = None if step.waited is None else ScaleIn(NOW - step.waited, step.peak)
-    decision = decide_replicas(step.policy, step.queue, step.current, wait, NOW)
+    least_busy = ceil(step.queue.active / step.policy.concurrency)
+    around = Circumstances(scale_in=wait, busy=least_busy if step.busy is None else step.busy)
+    decision = decide_replicas(step.policy, step.queue, step.current, around, NOW)
+    assert not decision.busy_unknown
     assert decision.replicas == step.replicas
     assert decision.scale_in == step.leaves
     assert decision.requeue_after == step.requeue_after
@@ -322,11 +335,119 @@ def test_decision(step: Step) -> None:
 
 
 def test_a_restart_in_the_middle_of_a_wait_does_not_begin_it_again() -> None:
-    first = decide_replicas(policy(), snapshot(), 5, None, NOW)
+    first = decide_replicas(policy(), snapshot(), 5, Circumstances(), NOW)
     assert first.scale_in is not None
-    written = QueueJobStatus(
-        scale_in=ScaleInStatus(since=datetime.fromtimestamp(NOW, UTC), peak=first.scale_in.peak)
-    )
+    wait = ScaleInStatus(since=datetime.fromtimestamp(NOW, UTC), peak=first.scale_in.peak)
+    written = QueueJobStatus(scaling=ScalingStatus(scale_in=wait))
     read_back = QueueJobStatus.model_validate_json(written.model_dump_json(by_alias=True))
-    restarted = decide_replicas(policy(), snapshot(), 5, scale_in_of(read_back), NOW + 60)
+    restarted = decide_replicas(policy(), snapshot(), 5, Circumstances(scale_in_of(read_back)), NOW + 60)
     assert restarted.replicas == 0
+
+
+@dataclass(frozen=True)
+class Rule:
+    """What else bears on the number of replicas, beside the wait to shrink."""
+
+    name: str
+    queue: QueueSnapshot
+    current: int
+    replicas: int
+    around: Circumstances = field(default_factory=Circumstances)
+    requeue_after: float | None = None
+    limit: str | None = None
+    says: str = ""
+    policy: ScalingPolicy = field(default_factory=policy)
+
+    def __str__(self) -> str:
+        return self.name
+
+
+DONE = ScaleIn(NOW - 60, 0)
+"""A wait that is over."""
+
+BUDGET = Ceiling(4, "BudgetExhausted", "the budget gives 4")
+
+RULES = [
+    Rule("a small backlog starts nothing", snapshot(waiting=3), 0, 0, says="activationBacklog 3",
+         policy=policy(activation_backlog=3)),
+    Rule("one more starts all that are needed", snapshot(waiting=4), 0, 4,
+         policy=policy(activation_backlog=3)),
+    Rule("a small backlog is worked by those that run", snapshot(waiting=3), 1, 3,
+         policy=policy(activation_backlog=3)),
+    Rule("a minimum is there whatever the backlog", snapshot(waiting=1), 0, 2,
+         policy=policy(activation_backlog=3, min_replicas=2)),
+    Rule("so is a floor", snapshot(waiting=1), 0, 2, Circumstances(floor=FloorNow(2, None, "floor")),
+         policy=policy(activation_backlog=3)),
+    Rule("some go after their delay, the last after the cooldown", snapshot(), 5, 1,
+         Circumstances(ScaleIn(NOW - 10, 0)), requeue_after=50.0, says="1 kept for another 50 s",
+         policy=policy(scale_down_delay=10.0)),
+    Rule("the last goes after the cooldown", snapshot(), 1, 0, Circumstances(DONE),
+         policy=policy(scale_down_delay=10.0)),
+    Rule("a delay longer than the cooldown holds all", snapshot(), 5, 5, Circumstances(DONE),
+         requeue_after=240.0, policy=policy(scale_down_delay=300.0)),
+    Rule("a queue that needs one keeps it without a cooldown", snapshot(waiting=1), 5, 1,
+         Circumstances(ScaleIn(NOW - 10, 1)), policy=policy(scale_down_delay=10.0)),
+    Rule("growth goes at its rate", snapshot(waiting=9), 0, 3, requeue_after=1.0,
+         says="at most maxScaleUpPerSecond 3 more", policy=policy(max_scale_up=3)),
+    Rule("growth waits for its next second", snapshot(waiting=9), 3, 3, Circumstances(grown_at=NOW - 0.25),
+         requeue_after=0.75, policy=policy(max_scale_up=3)),
+    Rule("growth goes on in its next second", snapshot(waiting=9), 3, 6, Circumstances(grown_at=NOW - 1),
+         requeue_after=1.0, policy=policy(max_scale_up=3)),
+    Rule("its last step is as small as is needed", snapshot(waiting=9), 7, 9,
+         Circumstances(grown_at=NOW - 1), policy=policy(max_scale_up=3)),
+    Rule("a growth in the future of our clock holds a second at most", snapshot(waiting=9), 3, 3,
+         Circumstances(grown_at=NOW + 3600), requeue_after=1.0, policy=policy(max_scale_up=3)),
+    Rule("a floor meets a rush", snapshot(), 0, 5, Circumstances(floor=FloorNow(5, None, "floor at 8")),
+         says="raised to 5 by the floor at 8"),
+    Rule("a floor is not above the maximum", snapshot(), 0, 10,
+         Circumstances(floor=FloorNow(50, None, "floor"))),
+    Rule("more than the floor is needed: that many", snapshot(waiting=7), 0, 7,
+         Circumstances(floor=FloorNow(5, None, "floor"))),
+    Rule("nothing goes below a floor", snapshot(), 5, 5,
+         Circumstances(DONE, floor=FloorNow(5, None, "floor"))),
+    Rule("a budget holds growth", snapshot(waiting=9), 2, 4, Circumstances(ceilings=(BUDGET,)),
+         limit="BudgetExhausted", says="the budget gives 4"),
+    Rule("a budget that suffices limits nothing", snapshot(waiting=4), 2, 4,
+         Circumstances(ceilings=(BUDGET,))),
+    Rule("a budget that fell is obeyed without a cooldown", snapshot(waiting=9), 9, 4,
+         Circumstances(ceilings=(BUDGET,)), limit="BudgetExhausted"),
+    Rule("but not against busy pods", snapshot(waiting=2, active=7), 9, 6,
+         Circumstances(ceilings=(BUDGET,), busy=6), requeue_after=1.0, limit="BudgetExhausted",
+         says="6 kept for 7 active items"),
+    Rule("the lowest ceiling counts", snapshot(waiting=9), 3, 3,
+         Circumstances(ceilings=(BUDGET, Ceiling(3, "Unschedulable", "no node"))), limit="Unschedulable"),
+    Rule("the maximum is a limit that is told", snapshot(waiting=99), 10, 10, limit="MaxReplicas"),
+    Rule("nobody shrinks before it is known who is busy", snapshot(active=2), 5, 5, Circumstances(DONE),
+         says="5 kept until it is known which pods are busy"),
+    Rule("pods that hold one item of five each are all kept", snapshot(active=5), 5, 5,
+         Circumstances(ScaleIn(NOW - 60, 1), busy=5), requeue_after=1.0, says="5 kept for 5 active items",
+         policy=FIVE_EACH),
+    Rule("with nothing in work nobody needs to look", snapshot(waiting=2), 5, 2,
+         Circumstances(ScaleIn(NOW - 60, 2))),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("rule", RULES, ids=str)
+def test_rule(rule: Rule) -> None:
+    decision = decide_replicas(rule.policy, rule.queue, rule.current, rule.around, NOW)
+    assert decision.replicas == rule.replicas
+    assert (decision.limit.reason if decision.limit else None) == rule.limit
+    assert rule.says in decision.reason
+    if rule.requeue_after is not None:
+        assert decision.requeue_after == rule.requeue_after
+
+
+def test_who_is_busy_is_asked_for_only_when_replicas_are_to_go_and_items_are_in_work() -> None:
+    def asks(queue: QueueSnapshot, current: int, wait: ScaleIn | None) -> bool:
+        return decide_replicas(policy(), queue, current, Circumstances(wait), NOW).busy_unknown
+
+    assert asks(snapshot(active=2), 5, DONE)
+    assert not asks(snapshot(active=2), 5, ScaleIn(NOW - 30, 2))
+    assert not asks(snapshot(active=2), 2, None)
+    assert not asks(snapshot(active=9), 2, None)
+    assert not asks(snapshot(), 5, DONE)
+
+
+def test_a_wait_is_not_lost_by_a_look_that_is_due() -> None:
+    decision = decide_replicas(policy(), snapshot(active=2), 5, Circumstances(DONE), NOW)
+    assert decision.scale_in == ScaleIn(NOW - 60, 2)

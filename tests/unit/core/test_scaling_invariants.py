@@ -9,14 +9,15 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from math import ceil
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bullherd.api import QueueJobStatus
+from bullherd.api import QueueJobStatus, ScalingStatus
 from bullherd.api import ScaleIn as ScaleInStatus
-from bullherd.core.scaling import ScaleIn, ScalingPolicy, decide_replicas, demand_of
+from bullherd.core.demand import demand_of
+from bullherd.core.policy import ScalingPolicy
+from bullherd.core.scaling import Circumstances, ScaleIn, decide_replicas
 from bullherd.core.snapshot import QueueSnapshot
 from bullherd.core.status import scale_in_of
 from tests.unit.builders import NOW, policy, snapshot
@@ -42,7 +43,9 @@ class Turn:
 
 
 policies = st.builds(
-    lambda low, more, per, concurrency, cooldown: ScalingPolicy(low, low + more, per, concurrency, cooldown),
+    lambda low, more, per, concurrency, cooldown: ScalingPolicy(
+        low, low + more, per, concurrency, cooldown, cooldown
+    ),
     st.integers(0, 4),
     st.integers(1, 8),
     st.integers(1, 6),
@@ -70,12 +73,13 @@ histories = st.lists(st.builds(Second, queues, st.sampled_from([False, False, Fa
 def play(
     policy: ScalingPolicy, history: list[Second], replicas: int, scale_in: ScaleIn | None = None
 ) -> Iterator[Turn]:
-    """The operator's turns over a history."""
+    """The operator's turns over a history. Each item in work is on a pod of its own: the worst case."""
     for number, second in enumerate(history):
         now = NOW + number
         if second.restart:
             scale_in = through_status(scale_in)
-        decision = decide_replicas(policy, second.queue, replicas, scale_in, now)
+        around = Circumstances(scale_in, busy=min(second.queue.active, replicas))
+        decision = decide_replicas(policy, second.queue, replicas, around, now)
         yield Turn(now, second.queue, replicas, decision.replicas, demand_of(policy, second.queue).replicas)
         replicas, scale_in = decision.replicas, decision.scale_in
 
@@ -85,7 +89,8 @@ def through_status(scale_in: ScaleIn | None) -> ScaleIn | None:
     if scale_in is None:
         return None
     since = datetime.fromtimestamp(scale_in.since, UTC)
-    written = QueueJobStatus(scale_in=ScaleInStatus(since=since, peak=scale_in.peak))
+    wait = ScaleInStatus(since=since, peak=scale_in.peak)
+    written = QueueJobStatus(scaling=ScalingStatus(scale_in=wait))
     return scale_in_of(QueueJobStatus.model_validate_json(written.model_dump_json(by_alias=True)))
 
 
@@ -110,14 +115,14 @@ def test_a_scale_in_ends_above_the_maximum_only_for_busy_pods(
 ) -> None:
     for turn in play(policy, history, start):
         if policy.max_replicas < turn.after < turn.before:
-            assert turn.after == ceil(turn.queue.active / policy.concurrency)
+            assert turn.after == turn.queue.active
 
 
 @any_history
 def test_no_busy_pod_is_cut(policy: ScalingPolicy, history: list[Second], start: int) -> None:
     for turn in play(policy, history, start):
         if turn.after < turn.before:
-            assert turn.after >= ceil(turn.queue.active / policy.concurrency)
+            assert turn.after >= min(turn.queue.active, turn.before)
 
 
 @any_history

@@ -56,6 +56,7 @@ def test_it_may_do_what_it_needs_and_no_more(default: Rendered) -> None:
     assert default.granted("ClusterRole", "bullherd-bullherd-server") == {
         ("bullherd.dev", "queuejobs"): {"list", "watch"},
         ("apps", "deployments"): {"get", "list", "watch"},
+        ("apiextensions.k8s.io", "customresourcedefinitions"): {"list", "watch"},
     }
     assert default.granted("ClusterRole", "bullherd-bullherd-server-reviews") == {
         ("authentication.k8s.io", "tokenreviews"): {"create"},

@@ -1,14 +1,12 @@
 """TLS to Redis from PEM texts, which is how Secrets hold them.
 
 redis-py takes a client certificate as file names only, and with a CA of one's own it trusts the system's,
-too. So the ``ssl.SSLContext`` is made here: trusting either the given CA or the system's, with the client's
-key passed through anonymous memory, never a file. It is made at the first connect, once per client, not
-once per connection: reading the system's CAs takes 10 ms.
+too. So the ``ssl.SSLContext`` is made here, trusting either the given CA or the system's. It is made at the
+first connect, once per client, not once per connection: reading the system's CAs takes 10 ms.
 """
 
 from __future__ import annotations
 
-import os
 import ssl
 from typing import Any
 
@@ -16,6 +14,7 @@ from redis.asyncio.connection import RedisSSLContext, SSLConnection
 from redis.exceptions import ConnectionError as RedisConnectionError
 
 from bullherd.core.redis_endpoint import TlsOptions
+from bullherd.pem import load_certificate
 
 
 class TlsConnection(SSLConnection):
@@ -53,22 +52,9 @@ def _context(tls: TlsOptions) -> ssl.SSLContext:
     if tls.certificate is None and tls.private_key is None:
         return context
     try:
-        _load_client_certificate(context, f"{tls.certificate or ''}\n{tls.private_key or ''}")
+        load_certificate(context, tls.certificate or "", tls.private_key or "")
     except ssl.SSLError as problem:
         raise RedisConnectionError(
             f"the client certificate and its private key are not a pair of PEM texts ({problem})"
         ) from problem
     return context
-
-
-def _load_client_certificate(context: ssl.SSLContext, pem: str) -> None:
-    memory = os.memfd_create("redis-client-certificate", os.MFD_CLOEXEC)
-    with os.fdopen(memory, "w") as file:
-        file.write(pem)
-        file.flush()
-        context.load_cert_chain(f"/proc/self/fd/{memory}", password=_no_password)
-
-
-def _no_password() -> str:
-    """For an encrypted key: without it OpenSSL would ask on the terminal, and the operator would hang."""
-    return ""

@@ -189,7 +189,7 @@ def _bounds(observed: Observed, scaling: ScalingDecision, floor: FloorNow) -> tu
     """
     policy = policy_of(observed.job)
     least = max(1, policy.min_replicas, min(floor.min_replicas, policy.max_replicas))
-    if scaling.demand < observed.replicas:
+    if min(scaling.demand, scaling.replicas) < observed.replicas:
         least = max(least, min(scaling.replicas, observed.replicas))
     most = min([policy.max_replicas, *(ceiling.replicas for ceiling in _ceilings(observed))])
     return least, max(least, most)

@@ -15,8 +15,8 @@ from bullherd.controllers.registry import Children, Registry, key_of
 from bullherd.core.manifests import MANAGED_BY, MANAGED_BY_LABEL
 
 
-def register_handlers(kopf_registry: kopf.OperatorRegistry, registry: Registry) -> None:
-    """Make Kopf feed this registry."""
+def register_queuejobs(kopf_registry: kopf.OperatorRegistry, registry: Registry) -> None:
+    """Make Kopf feed this registry with QueueJobs."""
 
     # A registry of one's own comes without Kopf's logins; this one uses the same client library as we do.
     kopf.on.login(registry=kopf_registry)(kopf.login_via_async_client)
@@ -27,6 +27,11 @@ def register_handlers(kopf_registry: kopf.OperatorRegistry, registry: Registry) 
             registry.remove_job(key_of(event["object"]))
         else:
             registry.put_job(event["object"])
+
+
+def register_handlers(kopf_registry: kopf.OperatorRegistry, registry: Registry) -> None:
+    """Make Kopf feed this registry with QueueJobs and all that is made for them."""
+    register_queuejobs(kopf_registry, registry)
 
     def feed(children: Children[Any], group: str, version: str, plural: str) -> None:
         @kopf.on.event(group, version, plural, registry=kopf_registry, id=plural)

@@ -23,6 +23,7 @@ from bullherd.controllers.claims import Claims
 from bullherd.controllers.connections import Connections
 from bullherd.controllers.demand import DemandWatch
 from bullherd.controllers.external_metrics import ExternalMetricsLook
+from bullherd.controllers.following import RETRY_UNREADABLE, QueueFollower
 from bullherd.controllers.objects import REFRESH, RETRY_REFUSED, WorkerObjects
 from bullherd.controllers.pods import PodLooks
 from bullherd.controllers.registry import JobKey, Registry
@@ -30,7 +31,7 @@ from bullherd.controllers.scale_in import ScaleInLooks
 from bullherd.controllers.statuses import StatusWriter
 from bullherd.core.autoscaler import AutoscalerState
 from bullherd.core.budget import Ask
-from bullherd.core.connection import Connection, ConnectionProblem
+from bullherd.core.connection import ConnectionProblem
 from bullherd.core.engine import MetricsOwner
 from bullherd.core.findings import PODS_NOT_STARTING
 from bullherd.core.observed import DeploymentState, Observed
@@ -42,11 +43,6 @@ from bullherd.kube.deployments import deployment_state, read_deployment
 from bullherd.telemetry.metrics import OperatorMetrics
 
 log = structlog.get_logger(__name__)
-
-_RETRY_UNREADABLE = 15.0
-"""Seconds after which the Secrets of a QueueJob whose Redis cannot be read are read again: no watch tells of
-a new password.
-"""
 
 _LOOK_AGAIN = 1.0
 """Seconds after which busy pods are looked at again when the last look failed."""
@@ -69,13 +65,13 @@ class QueueJobReconciler:
     ) -> None:
         self._kubernetes = kubernetes
         self._registry = registry
-        self._connections = connections
         self._demand = demand
         self._statuses = statuses
         self._external_metrics = external_metrics
         self._budgets = budgets
         self._metrics = metrics
         self._priority_class_prefix = priority_class_prefix
+        self._follower = QueueFollower(connections, demand)
         self._claims = Claims(kubernetes, registry, connections)
         self._pods = PodLooks(kubernetes)
         self._busy = ScaleInLooks(kubernetes)
@@ -124,7 +120,7 @@ class QueueJobReconciler:
             self._look_due(key, settled, now),
             REFRESH,
             RETRY_REFUSED if settled.template_refusal or settled.autoscaler_refusal else None,
-            _RETRY_UNREADABLE if settled.redis_problem else None,
+            RETRY_UNREADABLE if settled.redis_problem else None,
             _LOOK_AGAIN if plan.busy_unknown else None,
         )
         return min(wait for wait in waits if wait is not None)
@@ -152,15 +148,10 @@ class QueueJobReconciler:
             return decide(observed, self._priority_class_prefix, now)
 
     async def _observe(self, key: JobKey, job: QueueJob, now: float) -> Observed:
-        if self._demand.reading(key).problem is not None:
-            self._connections.distrust(job)
-        connection = await self._connections.resolve(job)
+        connection = await self._follower.connect(key, job)
         claim = self._claims.note(key, job, connection)
         rival = self._registry.rival_of(claim) if claim else None
-        if isinstance(connection, Connection) and rival is None:
-            self._demand.follow(key, connection.endpoint, queue_of(job))
-        else:
-            self._demand.forget(key)
+        self._follower.follow(key, job, connection if rival is None else None)
         reading = self._demand.reading(key)
         observed = Observed(
             job=job,

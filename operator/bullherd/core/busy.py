@@ -2,14 +2,14 @@
 
 A ReplicaSet chooses its victims itself: first pods without a node, then those that do not run yet, then those
 that are not ready, and among equals those with the lowest ``controller.kubernetes.io/pod-deletion-cost``. So
-before replicas go down, each pod that holds items is given the cost 1 and each other one 0. Cost alone would
+before replicas go down, each pod that holds items is given the cost 2 and each other one 0. Cost alone would
 not save a pod that works while it is not ready (a worker takes items before its first probe; one that is very
 busy may fail them), because such a pod goes before any idle one that is ready. Therefore ``count`` follows
 the ReplicaSet's own order: it is the number of replicas down to which only idle pods go.
 
 Items whose worker says no name, or a name that no pod has, may be held by any pod that is not known to hold
-something: all those cost 1, and of them as many are kept as there are such items. One that holds an item may
-go all the same, for nobody can tell which. It then drains, as every pod that goes does.
+something: those cost 1, and of them as many are kept as there are such items. One that holds an item may go
+all the same, for nobody can tell which. It then drains, as every pod that goes does.
 """
 
 from __future__ import annotations
@@ -20,7 +20,8 @@ from dataclasses import dataclass, field
 from enum import IntEnum
 
 IDLE_COST = 0
-BUSY_COST = 1
+PERHAPS_BUSY_COST = 1
+BUSY_COST = 2
 
 
 class PodStage(IntEnum):
@@ -81,7 +82,8 @@ def busy_pods(pods: Collection[WorkerPod], holders: QueueHolders) -> BusyPods:
     staying = [pod for pod in pods if not pod.leaving]
     busy = {pod.name for pod in staying if holders.by_worker.get(pod.name)}
     may_go = min(_idle_that_go_first(staying, busy), max(0, len(staying) - len(busy) - unknown))
-    costs = {pod.name: BUSY_COST if unknown or pod.name in busy else IDLE_COST for pod in staying}
+    others = PERHAPS_BUSY_COST if unknown else IDLE_COST
+    costs = {pod.name: BUSY_COST if pod.name in busy else others for pod in staying}
     changes = (PodCost(pod.name, costs[pod.name]) for pod in staying if costs[pod.name] != pod.deletion_cost)
     return BusyPods(len(staying) - may_go, tuple(changes))
 

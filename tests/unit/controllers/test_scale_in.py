@@ -56,14 +56,14 @@ async def test_busy_pods_are_marked_once_and_idle_again_when_they_are(api: FakeK
         assert busy is not None
         assert busy.count == 1
         await looks.mark(KEY, busy)
-    assert costs(api) == [None, "1", None]
+    assert costs(api) == [None, "2", None]
     assert api.count("PATCH", "pods") == 1
 
     reader.shown = QueueHolders({"emails-2": 1})
     busy = await ScaleInLooks(api).look(KEY, reader, QUEUE)
     assert busy is not None
     await looks.mark(KEY, busy)
-    assert costs(api) == [None, "0", "1"]
+    assert costs(api) == [None, "0", "2"]
     assert api.count("PATCH", "pods") == 3
 
 

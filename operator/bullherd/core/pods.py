@@ -23,7 +23,7 @@ NORMAL_AT_FIRST = frozenset({"ContainerCreating", "PodInitializing", "NotReady",
 """What every pod says for a while before it is ready."""
 
 _LOOK_AFTER = 15.0
-"""Seconds without any pod that is ready before anybody asks why."""
+"""Seconds with too few pods that are ready before anybody asks why."""
 
 _PATIENCE = 120.0
 """Seconds for which what is normal at first stays so."""
@@ -56,15 +56,15 @@ class PodState:
     restarted_at: float | None = None
 
 
-def look_at_pods_in(unavailable_since: float | None, in_trouble: bool, now: float) -> float | None:
+def look_at_pods_in(short_since: float | None, in_trouble: bool, now: float) -> float | None:
     """Seconds until the pods are worth a look, None for not at all.
 
-    ``unavailable_since``: since when the Deployment has had too few pods; ``in_trouble``: the last look found
+    ``short_since``: since when fewer pods are ready than are wanted; ``in_trouble``: the last look found
     something, which is over only when another one says so.
     """
     if in_trouble:
         return 0.0
-    return None if unavailable_since is None else max(0.0, unavailable_since + _LOOK_AFTER - now)
+    return None if short_since is None else max(0.0, short_since + _LOOK_AFTER - now)
 
 
 def homeless_pods(pods: Collection[PodState]) -> tuple[PodState, ...]:

@@ -7,10 +7,11 @@ from __future__ import annotations
 
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
+from bullherd.bullmq.holders import HolderReader
 from bullherd.controllers.budget import Budgets
 from bullherd.controllers.connections import Connections
 from bullherd.controllers.demand import DemandWatch
@@ -20,6 +21,7 @@ from bullherd.controllers.registry import JobKey, Registry
 from bullherd.controllers.server_watch import Reading
 from bullherd.controllers.statuses import StatusWriter
 from bullherd.core.budget import Limits
+from bullherd.core.busy import QueueHolders
 from bullherd.core.engine import ExternalMetrics, MetricsOwner
 from bullherd.core.redis_endpoint import RedisEndpoint
 from bullherd.core.snapshot import QueueKey
@@ -40,6 +42,7 @@ class Redis(DemandWatch):
         self.readings: dict[str, Reading] = {}
         self.followed_by: dict[JobKey, tuple[RedisEndpoint, QueueKey]] = {}
         self.asleep: dict[JobKey, bool] = {}
+        self.held: dict[str, QueueHolders] = {}
 
     def follow(self, owner: JobKey, endpoint: RedisEndpoint, queue: QueueKey) -> None:
         self.followed_by[owner] = endpoint, queue
@@ -49,6 +52,12 @@ class Redis(DemandWatch):
 
     def set_asleep(self, owner: JobKey, asleep: bool) -> None:
         self.asleep[owner] = asleep
+
+    def holder_reader(self, owner: JobKey) -> HolderReader | None:
+        return cast(HolderReader, self) if owner in self.followed_by else None
+
+    async def holders(self, queue: QueueKey) -> QueueHolders:
+        return self.held.get(queue.name, QueueHolders())
 
     def reading(self, owner: JobKey) -> Reading:
         if owner not in self.followed_by:
@@ -126,6 +135,13 @@ class Cluster:
             wish = await self.reconciler.reconcile(key)
         return wish
 
+    def pods_come(self) -> None:
+        """All pods that are asked for are ready."""
+        deployment = self.api.look(DEPLOYMENTS, *KEY)
+        replicas = deployment["spec"]["replicas"]
+        deployment["status"] = {"replicas": replicas, "readyReplicas": replicas}
+        self.api.put(DEPLOYMENTS, deployment)
+
     def replicas(self, name: str = "emails") -> int:
         replicas: int = self.api.look(DEPLOYMENTS, "shop", name)["spec"]["replicas"]
         return replicas
@@ -133,15 +149,17 @@ class Cluster:
     def has_deployment(self, name: str = "emails") -> bool:
         return any(d["metadata"]["name"] == name for d in self.api.all("deployments"))
 
-    def ready(self, name: str = "emails") -> tuple[str, str]:
+    def condition(self, type_: str, name: str = "emails") -> tuple[str, str, str]:
+        """Status, reason and message."""
         conditions = self.api.look(QUEUEJOBS, "shop", name)["status"]["conditions"]
-        (ready,) = (c for c in conditions if c["type"] == "Ready")
-        return ready["status"], ready["reason"]
+        (found,) = (c for c in conditions if c["type"] == type_)
+        return found["status"], found["reason"], found["message"]
+
+    def ready(self, name: str = "emails") -> tuple[str, str]:
+        return self.condition("Ready", name)[:2]
 
     def message(self, name: str = "emails") -> str:
-        conditions = self.api.look(QUEUEJOBS, "shop", name)["status"]["conditions"]
-        message: str = next(c["message"] for c in conditions if c["type"] == "Ready")
-        return message
+        return self.condition("Ready", name)[2]
 
     def managers(self) -> list[str]:
         fields = self.api.look(DEPLOYMENTS, *KEY)["metadata"]["managedFields"]

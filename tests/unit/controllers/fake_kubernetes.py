@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
+from bullherd.kube.autoscalers import AUTOSCALERS
 from bullherd.kube.client import Body, Kubernetes, KubernetesError, Resource
 from bullherd.kube.deployments import DEPLOYMENTS
 from bullherd.kube.leases import LEASES
@@ -119,10 +120,13 @@ class FakeKubernetes(Kubernetes):
 
     async def apply(self, resource: Resource, body: Body, field_manager: str) -> Body:
         await self._received("APPLY", resource, body["metadata"]["name"], body)
-        assert resource == DEPLOYMENTS, "nothing else is applied"
         place = _place(resource, body)
         before = self._objects.get(place, {})
         after = _merged(before, body)
+        if resource == AUTOSCALERS:
+            after["metadata"].setdefault("uid", f"uid-{self._version}")
+            return self._store(place, after)
+        assert resource == DEPLOYMENTS, "nothing else is applied"
         spec, owners = after["spec"], set(self._owners_of_replicas.get(place, set()))
         if "template" not in spec or "selector" not in spec:
             raise KubernetesError(422, f'Deployment.apps "{place[2]}" is invalid: spec.template: Required')
@@ -153,6 +157,12 @@ class FakeKubernetes(Kubernetes):
         await self._received("PATCH", resource, name, change)
         body: Body = _patched(self._there((resource.plural, namespace, name)), change)
         return self._store((resource.plural, namespace, name), body)
+
+    async def delete(self, resource: Resource, namespace: str, name: str, uid: str) -> None:
+        await self._received("DELETE", resource, name, {})
+        if self._there((resource.plural, namespace, name))["metadata"]["uid"] != uid:
+            raise KubernetesError(409, "Precondition failed: UID in precondition differs")
+        self.remove(resource, namespace, name)
 
     async def patch_status(
         self, resource: Resource, namespace: str, name: str, status: Mapping[str, Any]

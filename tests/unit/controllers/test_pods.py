@@ -98,10 +98,34 @@ async def test_well_ones_are_not_looked_at(cluster: Cluster) -> None:
 
 
 async def test_one_that_is_ready_is_enough(cluster: Cluster) -> None:
+    tell_pods(cluster, count=1, ready=True)
     tell_deployment(cluster, ready=1)
+    await cluster.turn()
     await cluster.turn(after=100)
     assert cluster.ready() == ("True", "Scaling")
-    assert looks(cluster) == 0
+    assert looks(cluster) == 1
+
+
+async def test_some_that_find_no_node_are_told_and_no_more_are_asked_for(cluster: Cluster) -> None:
+    tell_pods(cluster, count=1, ready=True)
+    homeless = {"type": "PodScheduled", "status": "False", "reason": "Unschedulable", "message": "no room"}
+    for number in (1, 2):
+        metadata = {"namespace": "shop", "name": f"emails-{number}", "labels": {QUEUEJOB_LABEL: "emails"}}
+        status = {"phase": "Pending", "conditions": [homeless]}
+        cluster.api.put(PODS, {"metadata": metadata, "status": status})
+    tell_deployment(cluster, ready=1)
+    await cluster.turn()
+    cluster.redis.shows(waiting=8)
+    await cluster.turn(after=15)
+    assert cluster.replicas() == 3
+    assert cluster.condition("ScalingLimited")[:2] == ("True", "Unschedulable")
+    assert "2 of 3 worker pods find no node" in cluster.condition("ScalingLimited")[2]
+
+    tell_pods(cluster, ready=True)
+    tell_deployment(cluster, ready=3)
+    await cluster.turn(after=1)
+    assert cluster.replicas() == 8
+    assert cluster.condition("ScalingLimited")[:2] == ("False", "NotLimited")
 
 
 async def test_those_that_nobody_wants_any_more_are_no_trouble(cluster: Cluster) -> None:

@@ -37,6 +37,8 @@ async def test_nothing_to_do_writes_nothing_and_waits_for_the_refresh(cluster: C
     cluster.put()
     cluster.redis.shows(waiting=4)
     await cluster.turn()
+    cluster.pods_come()
+    await cluster.turn()
     requests = len(cluster.api.requests)
     assert await cluster.turn(after=1) == 300
     assert len(cluster.api.requests) == requests
@@ -70,6 +72,7 @@ async def test_a_new_leader_goes_on_with_the_wait_of_the_old_one(cluster: Cluste
     cluster.put()
     cluster.redis.shows(waiting=5)
     await cluster.turn()
+    cluster.pods_come()
     cluster.redis.shows()
     await cluster.turn(after=10)
     await cluster.turn(after=10)
@@ -100,6 +103,7 @@ async def test_redis_that_goes_away_holds_the_replicas_and_is_told(cluster: Clus
     cluster.put()
     cluster.redis.shows(waiting=5)
     await cluster.turn()
+    cluster.pods_come()
     cluster.redis.is_away()
     assert await cluster.turn(after=600) == 15
     assert cluster.replicas() == 5

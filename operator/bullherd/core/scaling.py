@@ -157,17 +157,19 @@ def _waited(
     last_goes_in = waiting.since + policy.cooldown - now if demand.replicas == 0 else 0.0
     # The peak is of another time: maxReplicas or the replicas themselves may have been lowered since.
     needed = min(max(waiting.peak, 1 if last_goes_in > 0 else 0), policy.max_replicas, current)
-    decision = _shrunk(demand, needed, snapshot, current, around.busy)
-    if decision.busy_unknown or decision.replicas > needed:
-        return replace(decision, scale_in=waiting)
     if last_goes_in > 0:
-        reason = f"{demand.reason}; 1 kept for another {last_goes_in:.0f} s of cooldown"
-        return ScalingDecision(needed, reason, scale_in=waiting, requeue_after=last_goes_in)
-    if needed == demand.replicas:
-        return decision
-    reason = f"{demand.reason}; {needed} was the highest need of the cooldown"
-    again = ScaleIn(now, demand.replicas)
-    return ScalingDecision(needed, reason, scale_in=again, requeue_after=policy.scale_down_delay)
+        demand = replace(
+            demand, reason=f"{demand.reason}; 1 kept for another {last_goes_in:.0f} s of cooldown"
+        )
+    elif needed > demand.replicas:
+        demand = replace(demand, reason=f"{demand.reason}; {needed} was the highest need of the cooldown")
+    decision = _shrunk(demand, needed, snapshot, current, around.busy)
+    if needed < current or last_goes_in > 0:
+        # The wait is not over before the replicas have gone: an HPA takes its time.
+        look_again = last_goes_in if last_goes_in > 0 else decision.requeue_after
+        return replace(decision, scale_in=waiting, requeue_after=look_again)
+    another = ScaleIn(now, demand.replicas)
+    return replace(decision, scale_in=another, requeue_after=policy.scale_down_delay)
 
 
 def _shrunk(

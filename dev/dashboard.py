@@ -197,8 +197,8 @@ QUEUES: Sequence[Panel] = (
         },
     ),
     lines(
-        "Oldest item",
-        "How long the oldest item has waited, by QueueJob.",
+        "Oldest item by QueueJob",
+        "How long it has waited.",
         {QUEUE: of_queues("bullherd_queue_oldest_item_age_seconds")},
         "s",
     ),
@@ -275,11 +275,42 @@ ERRORS: Sequence[Panel] = (
     ),
 )
 
+SERVER: Sequence[Panel] = (
+    lines(
+        "Answers",
+        "What the API server and others asked the server for, by HTTP status.",
+        {"{{metric}} {{code}}": increase("bullherd_server_requests_total", "metric, code")},
+    ),
+    lines(
+        "Time of an answer",
+        "At the server, with authentication and authorization.",
+        quantiles("bullherd_server_request_seconds", RECENTLY),
+        "s",
+    ),
+    lines(
+        "Age of the numbers",
+        "The oldest of all that a server's pod would answer with.",
+        {"{{pod}}": "max by (pod) (bullherd_server_oldest_reading_age_seconds)"},
+        "s",
+    ),
+    lines(
+        "Certificates",
+        "How long they are still good for; renewed with a third of their time left.",
+        {
+            "{{certificate}}": (
+                "min by (certificate) (bullherd_server_certificate_expiry_timestamp_seconds) - time()"
+            )
+        },
+        "s",
+    ),
+)
+
 ROWS: Mapping[str, Sequence[Panel]] = {
     "Overview": OVERVIEW,
     "Queues": QUEUES,
     "Speed": SPEED,
     "Errors": ERRORS,
+    "External metrics": SERVER,
 }
 
 

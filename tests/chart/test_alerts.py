@@ -59,10 +59,50 @@ UNSCHEDULABLE = about_mail("BullherdPodsUnschedulable")
 DENIED = about_mail("BullherdReplicasDenied")
 UNREACHABLE = {"alertname": "BullherdRedisUnreachable", "severity": "critical", "server": "redis:6379/0"}
 NO_LEADER = {"alertname": "BullherdOperatorWithoutLeader", "severity": "critical"}
+STALE = {
+    "alertname": "BullherdExternalMetricsStale",
+    "severity": "warning",
+    "namespace": "bullherd",
+    "pod": "server-1",
+}
+FAILING = {
+    "alertname": "BullherdExternalMetricsFailing",
+    "severity": "warning",
+    "metric": "bullherd_queue_backlog",
+}
+NOT_RENEWED = {
+    "alertname": "BullherdCertificateNotRenewed",
+    "severity": "warning",
+    "namespace": "bullherd",
+    "certificate": "served",
+}
 
 UP_AND_DOWN = " ".join(["12 14 13 15 11"] * 30)
 BUSY = {"waiting": "7x150", "active": "5x150", "desired": "1x150", "ready": "1x150"}
 IDLE = {"backlog": "7x150", "waiting": "7x150", "desired": "2x150", "ready": "2x150"}
+
+DAY = 86_400
+
+
+def server(**given: str) -> Series:
+    """What two replicas of the server tell; what is not given is as it should be."""
+    expiry = "bullherd_server_certificate_expiry_timestamp_seconds"
+    series = {}
+    for pod in ("server-1", "server-2"):
+        at = f'namespace="bullherd",pod="{pod}"'
+        answers = f'bullherd_server_requests_total{{{at},metric="bullherd_queue_backlog"'
+        series |= {
+            f"bullherd_server_oldest_reading_age_seconds{{{at}}}": "1x150",
+            f'{answers},code="200"}}': "0+2x150",
+            f'{answers},code="503"}}': "0x150",
+            f'{expiry}{{{at},certificate="served"}}': f"{90 * DAY}x150",
+        }
+    for name in list(series):
+        for word, values in given.items():
+            if 'pod="server-1"' in name and word in name:
+                series[name] = values
+    return series
+
 
 CASES: dict[str, tuple[Series, str, list[Labels]]] = {
     "nothing to do": (queuejob(), "70m", []),
@@ -158,6 +198,13 @@ CASES: dict[str, tuple[Series, str, list[Labels]]] = {
         "6m",
         [],
     ),
+    "the server is well": (server(), "70m", []),
+    "a server's numbers get old": (server(oldest_reading="1+30x150"), "4m", [STALE]),
+    "a server's numbers are old for a moment": (server(oldest_reading="1x10 61 70 1x140"), "5m45s", []),
+    "a server answers with errors": (server(**{'code="503"': "0+1x150"}), "7m", [FAILING]),
+    "a server answered with an error once": (server(**{'code="503"': "0 1x150"}), "7m", []),
+    "a certificate ends in 13 days": (server(expiry=f"{13 * DAY}x150"), "65m", [NOT_RENEWED]),
+    "a certificate ends in 29 days": (server(expiry=f"{29 * DAY}x150"), "65m", []),
     "no operator is there at all": ({"up": "1x150"}, "3m", [NO_LEADER]),
 }
 
@@ -223,9 +270,9 @@ def test_values_change_an_alert_and_no_other(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ALERTS)
 def test_only_a_number_at_the_end_is_a_threshold(name: str) -> None:
-    change = {name: {"threshold": 7}}
-    if re.search(r"> \d+\s*$", ALERTS[name]["expr"]):
-        assert re.search(r"> 7\s*$", rendered(change)[name]["expr"])
+    change = {name: {"threshold": 2_000_000}}
+    if found := re.search(r"([<>]) \d+\s*$", ALERTS[name]["expr"]):
+        assert rendered(change)[name]["expr"].endswith(f"{found[1]} 2000000")
     else:
         with pytest.raises(
             HelmError, match=f"alerts.{name} has a threshold, but there is none in that alert"

@@ -64,7 +64,7 @@ def test_it_may_do_what_it_needs_and_no_more(default: Rendered) -> None:
         ("apiregistration.k8s.io", f"apiservices/{API_SERVICE}"): {"get", "patch"},
     }
     assert default.granted("Role", "bullherd-server-tls", "bullherd") == {
-        ("", "secrets/bullherd-server-tls"): {"get", "watch", "update", "patch"}
+        ("", "secrets/bullherd-server-tls"): {"get", "patch"}
     }
     binding = default.get("RoleBinding", "bullherd-bullherd-server", "kube-system")
     assert binding["roleRef"]["name"] == "extension-apiserver-authentication-reader"

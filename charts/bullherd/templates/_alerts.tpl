@@ -10,11 +10,10 @@ comparison of an expression, which stands at its end.
 {{- range $rule := $group.rules -}}
 {{- $change := get $changes $rule.alert | default dict -}}
 {{- if hasKey $change "threshold" -}}
-{{- $expr := regexReplaceAll "(>=?|<) [0-9.]+\\s*$" $rule.expr (printf "${1} %v" $change.threshold) -}}
-{{- if and (eq $expr $rule.expr) (not (hasSuffix (printf " %v" $change.threshold) (trim $rule.expr))) -}}
+{{- if not (regexMatch "[><] [0-9.]+\\s*$" $rule.expr) -}}
 {{- fail (printf "metrics.prometheusRule.alerts.%s has a threshold, but there is none in that alert" $rule.alert) -}}
 {{- end -}}
-{{- $_ := set $rule "expr" $expr -}}
+{{- $_ := set $rule "expr" (regexReplaceAll "[0-9.]+\\s*$" $rule.expr (toJson $change.threshold)) -}}
 {{- end -}}
 {{- with $change.for }}{{ $_ := set $rule "for" . }}{{ end -}}
 {{- with $change.severity }}{{ $_ := set $rule.labels "severity" . }}{{ end -}}

@@ -37,8 +37,8 @@ def write(folder: Path, name: str, server: RedisServer, **more: Any) -> None:
     (folder / f"{name}.yaml").write_text(yaml.safe_dump(connection | more))
 
 
-def run(folder: Path, *readyz: str) -> tuple[int, str]:
-    command = [sys.executable, "-c", SCRIPT.read_text(), str(folder), *readyz]
+def run(folder: Path, *processes: str) -> tuple[int, str]:
+    command = [sys.executable, "-c", SCRIPT.read_text(), str(folder), *processes]
     done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
     return done.returncode, done.stdout + done.stderr
 
@@ -85,10 +85,12 @@ def test_each_failure_is_named_and_the_others_are_still_tried(folder: Path, star
     write(folder, "refused", start_redis(password="s3cret"), password="wrong")
     gone = {"host": "127.0.0.1", "port": free_port()}
     (folder / "gone.yaml").write_text(yaml.safe_dump(gone))
-    code, said = run(folder, f"http://127.0.0.1:{free_port()}/readyz")
+    nobody = f"http://127.0.0.1:{free_port()}/readyz"
+    code, said = run(folder, f"an operator={nobody}", f"a server={nobody}")
     assert code == 1
     lines = said.splitlines()
     assert lines[0].startswith("FAILED  an operator is ready: URLError")
-    assert lines[1].startswith(f"FAILED  connection gone (127.0.0.1:{gone['port']}): ConnectionError")
-    assert lines[2].startswith("ok      connection good")
-    assert "AuthenticationError" in lines[3]
+    assert lines[1].startswith("FAILED  a server is ready: URLError")
+    assert lines[2].startswith(f"FAILED  connection gone (127.0.0.1:{gone['port']}): ConnectionError")
+    assert lines[3].startswith("ok      connection good")
+    assert "AuthenticationError" in lines[4]

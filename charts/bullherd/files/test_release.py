@@ -1,7 +1,7 @@
-"""`helm test`: is an operator ready, and does every Redis take the login that the operator was given?
+"""`helm test`: are operator and server ready, and does every Redis take the login that they were given?
 
 Runs in the operator's own image and reads the same connection files, so what passes here works there.
-Usage: python test_release.py FOLDER_WITH_CONNECTION_FILES [URL_OF_READYZ]
+Usage: python test_release.py FOLDER_WITH_CONNECTION_FILES [WHO=URL_OF_READYZ]...
 """
 
 import sys
@@ -49,10 +49,11 @@ def ping(connection):
     ).ping()
 
 
-def main(folder, readyz=None):
+def main(folder, *processes):
     checks = {}
-    if readyz:
-        checks["an operator is ready"] = lambda: urllib.request.urlopen(readyz, timeout=10).close()
+    for process in processes:
+        who, _, readyz = process.partition("=")
+        checks[f"{who} is ready"] = lambda readyz=readyz: urllib.request.urlopen(readyz, timeout=10).close()
     for file in sorted(Path(folder).glob("*.yaml")):
         connection = yaml.safe_load(file.read_text())
         name = f"connection {file.stem} ({connection['host']}:{connection.get('port', 6379)})"

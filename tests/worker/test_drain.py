@@ -5,9 +5,12 @@ from __future__ import annotations
 import asyncio
 import signal
 import time
+from collections.abc import AsyncIterator
 
 import pytest
+import pytest_asyncio
 
+from bullherd_worker.lua import load_scripts
 from tests.fixtures.node import BullmqNode
 from tests.fixtures.redis import RedisServer
 from tests.fixtures.worker import StartWorker
@@ -135,3 +138,73 @@ async def test_it_ends_in_time_without_redis(
     assert await worker.terminate() == 0
     assert time.monotonic() - asked < 6
     assert worker.named("worker_give_back_failed")
+
+
+class HoldingProxy:
+    """Passes Redis traffic through. Once a request holds ``hold_at``, the answers on its connection wait for
+    ``release``.
+    """
+
+    def __init__(self, port: int) -> None:
+        self._target = port
+        self._released = asyncio.Event()
+        self._server: asyncio.Server
+        self.hold_at: bytes | None = None
+        self.port = 0
+
+    async def start(self) -> None:
+        self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
+        self.port = self._server.sockets[0].getsockname()[1]
+
+    async def stop(self) -> None:
+        self.release()
+        self._server.close()
+
+    def release(self) -> None:
+        self._released.set()
+
+    async def _serve(self, client: asyncio.StreamReader, back: asyncio.StreamWriter) -> None:
+        server, forth = await asyncio.open_connection("127.0.0.1", self._target)
+        held = False
+
+        async def answer() -> None:
+            while data := await server.read(65536):
+                if held:
+                    await self._released.wait()
+                back.write(data)
+
+        answers = asyncio.create_task(answer())
+        while data := await client.read(65536):
+            held = held or (self.hold_at is not None and self.hold_at in data)
+            forth.write(data)
+        answers.cancel()
+        forth.close()
+        back.close()
+
+
+@pytest_asyncio.fixture
+async def proxy(redis_server: RedisServer) -> AsyncIterator[HoldingProxy]:
+    proxy = HoldingProxy(redis_server.port)
+    await proxy.start()
+    yield proxy
+    await proxy.stop()
+
+
+async def test_a_claim_that_is_under_way_is_given_back(
+    bullmq_node_6: BullmqNode, start_worker: StartWorker, proxy: HoldingProxy
+) -> None:
+    """Otherwise its item waits half a minute for the lock to run out, and has stalled once."""
+    queue = bullmq_node_6.queue("q")
+    worker = await start_worker("q", kind="noop", redis_port=proxy.port)
+    await asyncio.sleep(0.3)  # until it waits for work
+    proxy.hold_at = load_scripts()["moveToActive"].sha.encode()
+    item_id = await queue.add("x")
+    await in_state(queue, item_id, "active")
+    worker.signal(signal.SIGTERM)
+    await worker.event("worker_draining")
+    proxy.release()
+    assert await worker.ended() == 0
+    item = await queue.item(item_id)
+    assert item is not None
+    assert (item.state, item.attemptsMade, item.stalledCounter) == ("waiting", 0, 0)
+    assert worker.named("worker_item_given_back")

@@ -20,17 +20,22 @@ STOP_SECONDS = 2.0
 async def finish(
     attempts: Attempts,
     scripts: QueueScripts,
+    claims: asyncio.Task[None],
     *,
     seconds: float,
     hurry: asyncio.Event,
     log: structlog.typing.FilteringBoundLogger,
 ) -> None:
-    """Wait up to ``seconds`` for what runs, or until ``hurry``; then cancel and give back what is left."""
+    """Wait up to ``seconds`` for what runs, or until ``hurry``; then cancel and give back what is left.
+
+    ``claims`` is the task that claims items. It is ending, but an answer that it waits for may be an item
+    yet: that one is given back at once, and the worker must not be gone before.
+    """
     running = attempts.running
     log.info("worker_draining", running=len(running))
     limit = time.monotonic() + seconds
-    while running and time.monotonic() < limit and not hurry.is_set():
-        await _one_ended(attempts, hurry, min(limit - time.monotonic(), 0.5))
+    while (running or not claims.done()) and time.monotonic() < limit and not hurry.is_set():
+        await _one_ended(attempts, claims, hurry, min(limit - time.monotonic(), 0.5))
     for run in list(running):
         run.stop(Phase.GIVING_BACK)
     await _all_ended(attempts, STOP_SECONDS)
@@ -42,10 +47,13 @@ async def finish(
     log.info("worker_stopped")
 
 
-async def _one_ended(attempts: Attempts, hurry: asyncio.Event, seconds: float) -> None:
+async def _one_ended(
+    attempts: Attempts, claims: asyncio.Task[None], hurry: asyncio.Event, seconds: float
+) -> None:
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(seconds):
             tasks = [run.task for run in attempts.running if run.task is not None]
+            tasks += [] if claims.done() else [claims]
             hurried = asyncio.create_task(hurry.wait())
             try:
                 await asyncio.wait({*tasks, hurried}, return_when=asyncio.FIRST_COMPLETED)

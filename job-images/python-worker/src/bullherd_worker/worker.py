@@ -145,11 +145,11 @@ class Worker:
                 ("link", self._link.run()),
                 ("locks", self._locks.run()),
                 ("stalled check", self._stalled_check.run()),
-                ("fetch loop", self._fetch_loop()),
             )
         }
+        claims = asyncio.create_task(self._fetch_loop(), name="fetch loop")
         markers = asyncio.create_task(self._markers.run(), name="markers")
-        parts.add(markers)
+        parts |= {claims, markers}
         asked = asyncio.create_task(self._drain_asked.wait())
         try:
             ended, _ = await asyncio.wait({*parts, asked}, return_when=asyncio.FIRST_COMPLETED)
@@ -163,6 +163,7 @@ class Worker:
             await drain.finish(
                 self._attempts,
                 self._scripts,
+                claims,
                 seconds=self._settings.worker.drain_seconds,
                 hurry=self._hurry,
                 log=self._log,

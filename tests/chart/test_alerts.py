@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 import yaml
 
+from tests.chart.guides import INSTALL
 from tests.chart.promtool import assert_fire, promtool
 from tests.chart.rendering import CHART, HelmError, render
 from tests.chart.values_table import schema
@@ -278,6 +279,14 @@ def test_only_a_number_at_the_end_is_a_threshold(name: str) -> None:
             HelmError, match=f"alerts.{name} has a threshold, but there is none in that alert"
         ):
             rendered(change)
+
+
+def test_the_guide_lists_them() -> None:
+    rows = re.findall(r"^\| `(\w+)` \| .* \| (\w+) \| ?(\d*) ?\|$", INSTALL.read_text(), re.MULTILINE)
+    assert rows == [
+        (name, alert["for"], found[1] if (found := re.search(r"[<>] (\d+)\s*$", alert["expr"])) else "")
+        for name, alert in ALERTS.items()
+    ]
 
 
 def test_the_schema_knows_the_names_of_all_alerts() -> None:

@@ -6,33 +6,18 @@ import base64
 import json
 import re
 import shutil
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.chart.release import API_SERVICE, Cluster, Release, Values
+from tests.chart.release import API_SERVICE, Release, Values
 from tests.chart.rendering import CHART
 
 pytestmark = pytest.mark.cluster
 
 AUTO: Values = {"server": {"externalMetrics": {"apiService": "auto"}}}
 CERTIFICATE = base64.b64encode(b"a certificate").decode()
-
-
-@pytest.fixture
-def none_yet(target: Cluster) -> Iterator[None]:
-    """No APIService for external metrics; who had one gets it back."""
-    before = target.api_service()
-    if before:
-        target.kubectl("delete", "apiservice", API_SERVICE)
-    yield
-    target.kubectl("delete", "apiservice", API_SERVICE, "--ignore-not-found")
-    if before:
-        kept = {key: before["metadata"].get(key, {}) for key in ("labels", "annotations")}
-        again = {**before, "metadata": {"name": API_SERVICE, **kept}, "status": {}}
-        target.kubectl("create", "-f", "-", stdin=json.dumps(again))
 
 
 def strangers(release: str | None) -> dict[str, Any]:
@@ -81,7 +66,7 @@ def notes(release: Release) -> str:
 
 @pytest.mark.parametrize("by", [None, "bullherd", "keda"], ids=["kubectl", "another bullherd", "keda"])
 def test_a_strangers_is_not_touched_and_taken_over_when_it_is_gone(
-    none_yet: None, release: Release, no_pods: Values, by: str | None
+    no_api_service: None, release: Release, no_pods: Values, by: str | None
 ) -> None:
     cluster = release.cluster
     cluster.kubectl("create", "-f", "-", stdin=json.dumps(strangers(by)))
@@ -103,7 +88,7 @@ def test_a_strangers_is_not_touched_and_taken_over_when_it_is_gone(
 
 
 def test_one_that_leads_here_is_used_whoever_made_it(
-    none_yet: None, release: Release, no_pods: Values
+    no_api_service: None, release: Release, no_pods: Values
 ) -> None:
     own = strangers(None)
     own["spec"]["service"] = {"namespace": release.namespace, "name": "bullherd-server", "port": 443}
@@ -114,7 +99,7 @@ def test_one_that_leads_here_is_used_whoever_made_it(
 
 
 def test_what_the_server_writes_survives_upgrade_and_rollback_and_goes_with_the_release(
-    none_yet: None, release: Release, no_pods: Values, tmp_path: Path
+    no_api_service: None, release: Release, no_pods: Values, tmp_path: Path
 ) -> None:
     release.install(no_pods, AUTO)
     cluster = release.cluster

@@ -14,8 +14,8 @@ from tests.chart.release import Release, Values, merge
 from tests.chart.rendering import ROOT, render
 
 
-@pytest.mark.parametrize("values", blocks(CONNECTIONS, "yaml"))
-def test_values_in_the_guide_are_good(values: str) -> None:
+@pytest.mark.parametrize("values", blocks(CONNECTIONS, "yaml") + blocks(INSTALL, "yaml"))
+def test_values_in_the_guides_are_good(values: str) -> None:
     assert render(yaml.safe_load(values)).get("Deployment", "bullherd-operator")
 
 
@@ -32,7 +32,9 @@ helm() {
 
 
 @pytest.mark.e2e
-def test_the_commands_of_the_install_guide(release: Release, whole: Values, tmp_path: Path) -> None:
+def test_the_commands_of_the_install_guide(
+    no_api_service: None, release: Release, whole: Values, tmp_path: Path
+) -> None:
     """In a namespace of the test's own and with the project's images; everything else is the page's."""
     release.cluster.kubectl("delete", "namespace", release.namespace)
     own = merge(whole, {"priorityClasses": {"prefix": f"{release.namespace}-"}})

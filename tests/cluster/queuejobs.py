@@ -57,6 +57,12 @@ def condition(body: Body, type_: str = "Ready") -> dict[str, Any]:
     return next((one for one in conditions if one["type"] == type_), {})
 
 
+def desired(body: Body) -> int | None:
+    """The replicas that a QueueJob calls for, as its status says."""
+    replicas: int | None = body.get("status", {}).get("scaling", {}).get("desiredReplicas")
+    return replicas
+
+
 async def ready(namespace: Namespace, name: str, reason: str = "", limit: float = WAIT_LIMIT_S) -> Body:
     """The QueueJob as soon as Ready is True; or, with a reason, as soon as it is not, for that reason."""
 

@@ -21,7 +21,7 @@ from bullherd.core.connection import Connection
 from bullherd.core.deployment import worker_deployment
 from bullherd.kube.deployments import TEMPLATE_MANAGER
 from tests.cluster.proxy import ApiProxy
-from tests.cluster.queuejobs import queuejob, ready, replicas, steps
+from tests.cluster.queuejobs import desired, queuejob, ready, replicas, steps
 from tests.fixtures.kubernetes import Namespace
 from tests.fixtures.node import BullmqNode
 from tests.fixtures.operator import Connections, Operator, StartOperator
@@ -163,7 +163,7 @@ async def test_operators_killed_while_scaling_leave_one_deployment_that_only_gre
     await start_operator()
 
     await replicas(namespace, "orders", 30)
-    body = await namespace.until("QueueJob", "orders", lambda body: body["status"]["scaling"]["desiredReplicas"] == 30)
+    body = await namespace.until("QueueJob", "orders", lambda body: desired(body) == 30)
     assert body["status"]["backlog"] == 30
     asked = steps(namespace, "orders")
     assert asked == sorted(asked)

@@ -32,7 +32,9 @@ async def test_an_idle_queue_goes_to_zero_after_its_cooldown(
     await replicas(namespace, "orders", 0)
     assert 2.0 <= namespace.history("Deployment", "orders")[-1].at - drained < 4.5
     assert steps(namespace, "orders")[-2:] == [4, 0]
-    body = await namespace.until("QueueJob", "orders", lambda body: body["status"]["scaling"]["desiredReplicas"] == 0)
+    body = await namespace.until(
+        "QueueJob", "orders", lambda body: body["status"]["scaling"]["desiredReplicas"] == 0
+    )
     assert body["status"]["scaling"]["reason"] == "the queue is empty"
     assert body["status"]["scaling"]["changes"][0]["to"] == 0
     await namespace.when(lambda: "ScaledDown" in reasons(namespace, "orders"))
@@ -90,7 +92,9 @@ async def test_busy_replicas_are_never_cut(
 
     # Two active items are one replica's worth of backlog, yet keep two workers busy at concurrency 1.
     await replicas(namespace, "orders", 2)
-    body = await namespace.until("QueueJob", "orders", lambda body: body["status"]["scaling"]["desiredReplicas"] == 2)
+    body = await namespace.until(
+        "QueueJob", "orders", lambda body: body["status"]["scaling"]["desiredReplicas"] == 2
+    )
     assert body["status"]["scaling"]["reason"].endswith("2 kept for 2 active items")
     assert body["status"]["counts"]["active"] == 2
 

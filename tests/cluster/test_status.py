@@ -9,7 +9,16 @@ from datetime import UTC, datetime
 
 import pytest
 
-from bullherd.api import Condition, ConditionStatus, QueueCounts, QueueJob, QueueJobStatus, ScaleIn
+from bullherd.api import (
+    Condition,
+    ConditionStatus,
+    QueueCounts,
+    QueueJob,
+    QueueJobStatus,
+    ScaleIn,
+    ScalingChange,
+    ScalingStatus,
+)
 from bullherd.kube.queuejobs import write_status
 from tests.cluster.queuejobs import condition, queuejob, ready, reasons, replicas
 from tests.fixtures.kubernetes import Body, Namespace
@@ -35,17 +44,20 @@ async def test_the_api_server_keeps_every_field(namespace: Namespace) -> None:
     moment = datetime(2026, 11, 24, 3, 4, 5, tzinfo=UTC)
     full = QueueJobStatus(
         observed_generation=1,
-        reason="why",
         backlog=1,
         counts=QueueCounts(**dict.fromkeys(QueueCounts.model_fields, 2)),
         replicas=3,
         ready_replicas=4,
-        desired_replicas=5,
         oldest_item_age_seconds=6,
         paused=True,
         snapshot_time=moment,
-        last_scale_time=moment,
-        scale_in=ScaleIn(since=moment.replace(microsecond=123456), peak=7),
+        scaling=ScalingStatus(
+            engine="HPA",
+            desired_replicas=5,
+            reason="why",
+            scale_in=ScaleIn(since=moment.replace(microsecond=123456), peak=7),
+            changes=(ScalingChange(time=moment, from_=1, to=2, reason="more"),),
+        ),
         bullmq_version="6.7.0",
         conditions=(
             Condition(
@@ -98,7 +110,7 @@ async def test_a_status_tells_all_about_its_queue(
         "failed": 1,
     }
     assert (status["backlog"], status["scaling"]["desiredReplicas"], status["paused"]) == (5, 4, False)
-    assert status["reason"] == "backlog 5 at 1 per replica, capped by maxReplicas 4"
+    assert status["scaling"]["reason"] == "backlog 5 at 1 per replica, capped by maxReplicas 4"
     assert status["bullmqVersion"].startswith(bullmq_node.major[1])
     assert status["observedGeneration"] == body["metadata"]["generation"]
     assert status["oldestItemAgeSeconds"] >= 0
@@ -111,12 +123,13 @@ async def test_mere_numbers_are_written_every_ten_seconds_and_transitions_at_onc
     namespace: Namespace, operator: Operator, bullmq_node_6: BullmqNode
 ) -> None:
     queue = bullmq_node_6.queue("orders")
-    await namespace.create(queuejob("orders", minReplicas=1, maxReplicas=1))
+    await queue.add()
+    await namespace.create(queuejob("orders", minReplicas=1, maxReplicas=10, itemsPerReplica=100))
     await namespace.until("QueueJob", "orders", lambda body: body.get("status", {}).get("replicas") == 1)
     await ready(namespace, "orders")
     quiet_since = status_writes(namespace, "orders")[-1]
 
-    added = 0
+    added = 1
     while status_writes(namespace, "orders")[-1] == quiet_since:
         await queue.add()
         added += 1
@@ -125,7 +138,7 @@ async def test_mere_numbers_are_written_every_ten_seconds_and_transitions_at_onc
     (_, last), (written_at, status) = status_writes(namespace, "orders")[-2:]
     assert written_at - quiet_since[0] > 9
     assert added > 5
-    assert last["backlog"] == 0
+    assert last["backlog"] == 1
     assert 0 < status["backlog"] <= added
 
     await queue.pause()

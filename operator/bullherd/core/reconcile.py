@@ -142,19 +142,23 @@ def _scale(observed: Observed, hold: Hold | None, floor: FloorNow, now: float) -
 
 
 def _ceilings(observed: Observed) -> tuple[Ceiling, ...]:
-    ceilings = []
-    if observed.grant is not None:
-        ceilings.append(Ceiling(observed.grant.now, "BudgetExhausted", observed.grant.waits_for or ""))
+    grant = observed.grant
+    budget = Ceiling(grant.now, "BudgetExhausted", grant.waits_for or "") if grant is not None else None
+    return tuple(ceiling for ceiling in (budget, _no_room(observed)) if ceiling is not None)
+
+
+def _no_room(observed: Observed) -> Ceiling | None:
+    """More pods would find no node either. One that a cluster autoscaler makes ends this."""
     pods = observed.pods or ()
     homeless = homeless_pods(pods)
-    if homeless:
-        told = next((pod.message for pod in homeless if pod.message), "").rstrip(".")
-        message = (
-            f"{len(homeless)} of {len(pods)} worker pods find no node, so no more are asked for until they "
-            f"do{told and ': '}{told}."
-        )
-        ceilings.append(Ceiling(observed.replicas, UNSCHEDULABLE, message))
-    return tuple(ceilings)
+    if not homeless:
+        return None
+    told = next((pod.message for pod in homeless if pod.message), "").rstrip(".")
+    message = (
+        f"{len(homeless)} of {len(pods)} worker pods find no node, so no more are asked for until they "
+        f"do{told and ': '}{told}."
+    )
+    return Ceiling(observed.replicas, UNSCHEDULABLE, message)
 
 
 def _replicas_to_write(
@@ -224,7 +228,7 @@ def _findings(
         first,
         redis_reachable(observed),
         queue_found(observed, connection.endpoint.address),
-        scaling_limited(scaling.limit),
+        scaling_limited(scaling.limit or _no_room(observed)),
     ]
     return (*findings, choice.finding) if choice.finding is not None else tuple(findings)
 

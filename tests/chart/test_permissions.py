@@ -35,10 +35,7 @@ REFUSED = [
     *((verb, "apiservices.apiregistration.k8s.io") for verb in ("get", "list", "create")),
 ]
 OWN_SECRET = "secrets/bullherd-server-tls"
-SERVER_NEEDS = [
-    *((verb, "queuejobs.bullherd.dev") for verb in ("list", "watch")),
-    *((verb, "deployments.apps") for verb in ("get", "list", "watch")),
-]
+SERVER_NEEDS = [("list", "queuejobs.bullherd.dev"), ("watch", "queuejobs.bullherd.dev")]
 SERVER_NEEDS_ONCE = [
     ("create", "tokenreviews.authentication.k8s.io"),
     ("create", "subjectaccessreviews.authorization.k8s.io"),
@@ -49,8 +46,7 @@ SERVER_REFUSED = [
     *((verb, OWN_SECRET) for verb in ("create", "update", "delete")),
     *((verb, "queuejobs.bullherd.dev") for verb in ("create", "update", "patch", "delete")),
     ("patch", "queuejobs.bullherd.dev status"),
-    *((verb, "deployments.apps") for verb in ("create", "update", "patch", "delete")),
-    ("patch", "deployments.apps scale"),
+    *((verb, "deployments.apps") for verb in ("get", "list", "create", "update", "patch", "delete")),
     *((verb, "pods") for verb in ("get", "list", "create", "delete")),
     ("create", "localsubjectaccessreviews.authorization.k8s.io"),
     ("create", "serviceaccounts token"),

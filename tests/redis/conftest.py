@@ -5,23 +5,46 @@ from __future__ import annotations
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 
+import pytest
 import pytest_asyncio
+from redis.asyncio import Redis
 
+from bullherd.bullmq.connection import connect
 from bullherd.bullmq.events import ActivityListener
 from bullherd.bullmq.snapshots import QueueReader
 from bullherd.bullmq.stalled import StalledRecovery
+from bullherd.core.redis_endpoint import RedisEndpoint
 from bullherd.core.snapshot import QueueKey, QueueSnapshot
 from tests.fixtures.redis import RedisServer
 
 Look = Callable[..., Awaitable[QueueSnapshot]]
+Connect = Callable[[RedisEndpoint], Redis]
 
 
 @pytest_asyncio.fixture
-async def reader(redis_server: RedisServer) -> AsyncIterator[QueueReader]:
+async def connect_to() -> AsyncIterator[Connect]:
+    """Gives the operator's client of any endpoint; closed for you."""
+    clients: list[Redis] = []
+
+    def connect_to(endpoint: RedisEndpoint) -> Redis:
+        clients.append(connect(endpoint))
+        return clients[-1]
+
+    yield connect_to
+    for client in clients:
+        await client.aclose()
+
+
+@pytest.fixture
+def shared(redis_server: RedisServer, connect_to: Connect) -> Redis:
+    """The client that the operator's readers of the test's Redis share."""
+    return connect_to(redis_server.endpoint)
+
+
+@pytest.fixture
+def reader(redis_server: RedisServer, shared: Redis) -> QueueReader:
     """A reader of the test's Redis."""
-    reader = QueueReader(redis_server.endpoint)
-    yield reader
-    await reader.close()
+    return QueueReader(redis_server.endpoint, shared)
 
 
 @pytest_asyncio.fixture
@@ -38,16 +61,14 @@ async def look(reader: QueueReader) -> Look:
 
 
 @pytest_asyncio.fixture
-async def listener(redis_server: RedisServer) -> AsyncIterator[ActivityListener]:
+async def listener(redis_server: RedisServer, shared: Redis) -> AsyncIterator[ActivityListener]:
     """A listener on the test's Redis."""
-    listener = ActivityListener(redis_server.endpoint)
+    listener = ActivityListener(redis_server.endpoint, shared)
     yield listener
     await listener.close()
 
 
-@pytest_asyncio.fixture
-async def recovery(redis_server: RedisServer) -> AsyncIterator[StalledRecovery]:
+@pytest.fixture
+def recovery(redis_server: RedisServer, shared: Redis) -> StalledRecovery:
     """A stalled check with an interval of 0.1 s."""
-    recovery = StalledRecovery(redis_server.endpoint, interval=0.1)
-    yield recovery
-    await recovery.close()
+    return StalledRecovery(redis_server.endpoint, shared, interval=0.1)

@@ -16,18 +16,22 @@ from bullherd.bullmq.stalled import StalledRecovery
 from bullherd.core.snapshot import QueueKey, QueueSnapshot
 from tests.fixtures.node import BullmqNode
 from tests.fixtures.redis import RedisServer
+from tests.redis.conftest import Connect
 
 pytestmark = [pytest.mark.redis, pytest.mark.node]
 
 ORDERS = QueueKey("bull", "orders")
 
 
-async def test_the_operators_own_user(bullmq_node: BullmqNode, redis_server: RedisServer) -> None:
+async def test_the_operators_own_user(
+    bullmq_node: BullmqNode, redis_server: RedisServer, connect_to: Connect
+) -> None:
     admin: Any = redis_server.client()
     await admin.execute_command("ACL", "SETUSER", "bullherd", "on", ">pw", "~bull:*", *OPERATOR_ACL.split())
     endpoint = dataclasses.replace(redis_server.endpoint, username="bullherd", password="pw")
-    reader, listener = QueueReader(endpoint), ActivityListener(endpoint)
-    recovery = StalledRecovery(endpoint, interval=0.1)
+    client = connect_to(endpoint)
+    reader, listener = QueueReader(endpoint, client), ActivityListener(endpoint, client)
+    recovery = StalledRecovery(endpoint, client, interval=0.1)
     queue = bullmq_node.queue("orders")
     await queue.add_bulk([1, 2], priority=3)
     await queue.add_bulk([1, 2], delay=1)
@@ -49,6 +53,4 @@ async def test_the_operators_own_user(bullmq_node: BullmqNode, redis_server: Red
     assert isinstance((await reader.snapshots([ORDERS], time.time()))[ORDERS], QueueSnapshot)
     assert await admin.execute_command("ACL", "LOG") == []
 
-    await reader.close()
     await listener.close()
-    await recovery.close()

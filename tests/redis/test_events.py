@@ -17,7 +17,7 @@ from bullherd.bullmq.events import ActivityListener
 from bullherd.core.snapshot import QueueKey
 from tests.fixtures.node import BullmqNode, StartNode
 from tests.fixtures.redis import RedisServer, StartRedis
-from tests.redis.conftest import Look
+from tests.redis.conftest import Connect, Look
 
 pytestmark = [pytest.mark.redis, pytest.mark.node]
 
@@ -219,20 +219,21 @@ async def test_a_dead_server_does_not_change_what_is_followed(
     assert listener.followed == {ORDERS}
 
 
-async def test_a_missing_permission_is_told(redis_server: RedisServer) -> None:
+async def test_a_missing_permission_is_told(redis_server: RedisServer, connect_to: Connect) -> None:
     client: Any = redis_server.client()
     rules = ("on", ">pw", "~bull:*", "+select", "+client|setname", "+xread")
     await client.execute_command("ACL", "SETUSER", "deaf", *rules)
-    listener = ActivityListener(dataclasses.replace(redis_server.endpoint, username="deaf", password="pw"))
+    endpoint = dataclasses.replace(redis_server.endpoint, username="deaf", password="pw")
+    listener = ActivityListener(endpoint, connect_to(endpoint))
     with pytest.raises(RedisUnavailable, match="xrevrange"):
         await listener.follow([ORDERS])
     await listener.close()
 
 
-async def test_over_tls(start_redis: StartRedis, start_node: StartNode) -> None:
+async def test_over_tls(start_redis: StartRedis, start_node: StartNode, connect_to: Connect) -> None:
     server = start_redis(username="ann", password="pw", db=2, tls=True, client_certificate=True)
     node = await start_node("v6", server)
-    listener = ActivityListener(server.endpoint)
+    listener = ActivityListener(server.endpoint, connect_to(server.endpoint))
     await listener.follow([ORDERS])
     wait = await waiting(listener, server)
     await node.queue("orders").add()

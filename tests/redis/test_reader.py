@@ -16,6 +16,7 @@ from bullherd.bullmq.snapshots import QueueReader, QueueUnreadable
 from bullherd.core.redis_endpoint import RedisEndpoint
 from bullherd.core.snapshot import QueueKey, QueueSnapshot
 from tests.fixtures.redis import RedisServer, StartRedis
+from tests.redis.conftest import Connect
 
 pytestmark = pytest.mark.redis
 
@@ -23,7 +24,9 @@ ORDERS = QueueKey("bull", "orders")
 READ_COMMANDS = "+exists +llen +lindex +zcard +zcount +zrange +zrangebyscore +hmget +get +pttl"
 
 
-async def test_two_hundred_queues_in_one_round_trip(redis_server: RedisServer, reader: QueueReader) -> None:
+async def test_two_hundred_queues_in_one_round_trip(
+    redis_server: RedisServer, reader: QueueReader, connect_to: Connect
+) -> None:
     """Behind a network that takes 0.4 s for each answer, 200 queues take as long as one."""
     queues = [QueueKey("bull", f"queue-{n}") for n in range(200)]
     client = redis_server.client()
@@ -33,12 +36,11 @@ async def test_two_hundred_queues_in_one_round_trip(redis_server: RedisServer, r
     await client.config_resetstat()
 
     async with slow_network(redis_server.endpoint, seconds=0.4) as endpoint:
-        distant = QueueReader(endpoint)
+        distant = QueueReader(endpoint, connect_to(endpoint))
         await distant.snapshots([ORDERS], time.time())  # connects
         begun = time.monotonic()
         snapshots = await distant.snapshots(queues, time.time())
         took = time.monotonic() - begun
-        await distant.close()
 
     assert [waiting(snapshots[queue]) for queue in queues] == list(range(1, 201))
     assert 0.4 <= took < 0.8
@@ -70,8 +72,9 @@ async def slow_network(endpoint: RedisEndpoint, seconds: float) -> AsyncIterator
         yield dataclasses.replace(endpoint, port=server.sockets[0].getsockname()[1])
 
 
-async def test_no_queues_need_no_server() -> None:
-    reader = QueueReader(RedisEndpoint("127.0.0.1", port=1))
+async def test_no_queues_need_no_server(connect_to: Connect) -> None:
+    endpoint = RedisEndpoint("127.0.0.1", port=1)
+    reader = QueueReader(endpoint, connect_to(endpoint))
     assert await reader.snapshots([], 1.0) == {}
 
 
@@ -140,36 +143,37 @@ async def test_many_tasks_share_a_reader(redis_server: RedisServer, reader: Queu
     assert [waiting(result[ORDERS]) for result in results] == [1] * 20
 
 
-async def test_a_replica_can_be_read(start_redis: StartRedis) -> None:
+async def test_a_replica_can_be_read(start_redis: StartRedis, connect_to: Connect) -> None:
     primary = start_redis(options=("--repl-diskless-sync-delay", "0"))
     await primary.client().rpush("bull:orders:wait", "1")
     replica = start_redis(options=("--replicaof", "127.0.0.1", str(primary.port)))
     await primary.client().wait(1, 10_000)
-    reader = QueueReader(replica.endpoint)
+    reader = QueueReader(replica.endpoint, connect_to(replica.endpoint))
     assert waiting((await reader.snapshots([ORDERS], 1.0))[ORDERS]) == 1
-    await reader.close()
 
 
 @pytest.mark.parametrize("commands", [f"{READ_COMMANDS} +evalsha_ro", f"{READ_COMMANDS} +evalsha"])
-async def test_the_acl_that_reading_needs(redis_server: RedisServer, commands: str) -> None:
+async def test_the_acl_that_reading_needs(
+    redis_server: RedisServer, commands: str, connect_to: Connect
+) -> None:
     """``evalsha_ro`` is asked for first; a user without it may have ``evalsha``."""
     client = redis_server.client()
     await client.rpush("bull:orders:wait", "1")
     await acl_user(redis_server, f"~bull:* {commands} +script|load +select +client|setname")
-    reader = QueueReader(dataclasses.replace(redis_server.endpoint, db=0, username="reader", password="pw"))
+    endpoint = dataclasses.replace(redis_server.endpoint, db=0, username="reader", password="pw")
+    reader = QueueReader(endpoint, connect_to(endpoint))
     for _ in range(2):
         assert waiting((await reader.snapshots([ORDERS], 1.0))[ORDERS]) == 1
-    await reader.close()
 
 
-async def test_a_queue_that_the_acl_hides(redis_server: RedisServer) -> None:
+async def test_a_queue_that_the_acl_hides(redis_server: RedisServer, connect_to: Connect) -> None:
     await acl_user(redis_server, "~bull:* +@all")
-    reader = QueueReader(dataclasses.replace(redis_server.endpoint, username="reader", password="pw"))
+    endpoint = dataclasses.replace(redis_server.endpoint, username="reader", password="pw")
+    reader = QueueReader(endpoint, connect_to(endpoint))
     hidden = QueueKey("secret", "orders")
     result = await reader.snapshots([ORDERS, hidden], 1.0)
     assert isinstance(result[hidden], QueueUnreadable)
     assert waiting(result[ORDERS]) == 0
-    await reader.close()
 
 
 async def acl_user(server: RedisServer, rules: str) -> None:
@@ -177,13 +181,12 @@ async def acl_user(server: RedisServer, rules: str) -> None:
     await client.execute_command(*f"ACL SETUSER reader on >pw {rules}".split())
 
 
-async def test_redis_before_7_has_no_evalsha_ro(start_redis: StartRedis) -> None:
+async def test_redis_before_7_has_no_evalsha_ro(start_redis: StartRedis, connect_to: Connect) -> None:
     server = start_redis(options=("--rename-command", "EVALSHA_RO", "HIDDEN"))
     await server.client().rpush("bull:orders:wait", "1")
-    reader = QueueReader(server.endpoint)
+    reader = QueueReader(server.endpoint, connect_to(server.endpoint))
     for _ in range(2):
         assert waiting((await reader.snapshots([ORDERS], 1.0))[ORDERS]) == 1
-    await reader.close()
 
 
 async def read_for_ever(reader: QueueReader) -> None:

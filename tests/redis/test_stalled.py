@@ -9,6 +9,7 @@ import asyncio
 import time
 
 import pytest
+from redis.asyncio import Redis
 
 from bullherd.bullmq.connection import RedisUnavailable
 from bullherd.bullmq.scripts import QueueUnreadable
@@ -148,17 +149,16 @@ async def test_an_idle_queue_is_not_written_to(redis_server: RedisServer, recove
 
 
 async def test_one_check_per_interval_by_whoever_comes_first(
-    bullmq_node_6: BullmqNode, redis_server: RedisServer, recovery: StalledRecovery
+    bullmq_node_6: BullmqNode, redis_server: RedisServer, recovery: StalledRecovery, shared: Redis
 ) -> None:
     queue = bullmq_node_6.queue("orders")
     await queue.add()
     await abandon(queue)
-    another = StalledRecovery(redis_server.endpoint, interval=60)
+    another = StalledRecovery(redis_server.endpoint, shared, interval=60)
     await another.check([ORDERS], time.time())
     assert await check_until_recovered(recovery, limit=1.0) == []
     remaining = await redis_server.client().pttl("bull:orders:stalled-check")
     assert 50_000 < remaining < 54_001
-    await another.close()
 
 
 async def test_a_key_of_another_type_spoils_only_its_queue(

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from redis.asyncio import Connection, ConnectionPool, Redis
+from redis.asyncio import BlockingConnectionPool, Connection, Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import AuthenticationError, BusyLoadingError, NoPermissionError, RedisError
@@ -29,6 +29,14 @@ REPLY_TIMEOUT_S = 5.0
 # Must be longer than any block that we ask for: redis-py counts the wait for a blocking reply as silence.
 BLOCKING_REPLY_TIMEOUT_S = 15.0
 LONGEST_BLOCK_S = 10.0
+
+MOST_CONNECTIONS = 2
+"""Of one client. All that we do with a server but waiting goes through one client, for a server may allow few
+connections; the second lets one look pass another that is slow.
+"""
+
+_TURN_TIMEOUT_S = 30.0
+"""Seconds to wait for one of them. Those who have them fail sooner, and then say why."""
 
 _QUOTED_ARGUMENTS = re.compile(r", with args beginning with:.*")
 
@@ -46,16 +54,19 @@ class RedisUnavailable(Exception):  # noqa: N818 - it is a state, and reads so w
 
 
 def connect(endpoint: RedisEndpoint) -> Redis:
-    """A client for short commands. Connects at the first command; safe to use from many tasks at once.
+    """A client for short commands. Connects at the first command; safe to use from many tasks at once, which
+    wait for each other where they are more than its connections.
 
     The caller closes it with ``aclose()``.
     """
-    return _client(endpoint, REPLY_TIMEOUT_S)
+    return _client(endpoint, REPLY_TIMEOUT_S, MOST_CONNECTIONS)
 
 
 def connect_blocking(endpoint: RedisEndpoint) -> Redis:
-    """A client for commands that block up to ``LONGEST_BLOCK_S``; otherwise like ``connect``."""
-    return _client(endpoint, BLOCKING_REPLY_TIMEOUT_S)
+    """A client for commands that block up to ``LONGEST_BLOCK_S``, one at a time; otherwise like
+    ``connect``.
+    """
+    return _client(endpoint, BLOCKING_REPLY_TIMEOUT_S, 1)
 
 
 @contextmanager
@@ -71,7 +82,7 @@ def told_as_unavailable(endpoint: RedisEndpoint) -> Iterator[None]:
         raise RedisUnavailable(endpoint.address, reason) from None
 
 
-def _client(endpoint: RedisEndpoint, reply_timeout: float) -> Redis:
+def _client(endpoint: RedisEndpoint, reply_timeout: float, connections: int) -> Redis:
     options: dict[str, Any] = {
         "host": endpoint.host,
         "port": endpoint.port,
@@ -79,6 +90,8 @@ def _client(endpoint: RedisEndpoint, reply_timeout: float) -> Redis:
         "username": endpoint.username or None,
         "password": endpoint.password or None,
         "client_name": CLIENT_NAME,
+        "max_connections": connections,
+        "timeout": _TURN_TIMEOUT_S,
         "socket_timeout": reply_timeout,
         "socket_connect_timeout": CONNECT_TIMEOUT_S,
         "socket_keepalive": True,
@@ -91,9 +104,9 @@ def _client(endpoint: RedisEndpoint, reply_timeout: float) -> Redis:
         "retry": Retry(NoBackoff(), 1, supported_errors=(RedisConnectionError,)),
     }
     if endpoint.tls is None:
-        pool: ConnectionPool = ConnectionPool(connection_class=Connection, **options)
+        pool = BlockingConnectionPool(connection_class=Connection, **options)
     else:
-        pool = ConnectionPool(connection_class=TlsConnection, pem=PemContext(endpoint.tls), **options)
+        pool = BlockingConnectionPool(connection_class=TlsConnection, pem=PemContext(endpoint.tls), **options)
     return Redis.from_pool(pool)
 
 

@@ -13,17 +13,18 @@ A stream that does not exist yet has the bookmark 0-0 and wakes with its first e
 makes Redis refuse the whole XREAD, so such a queue is not followed; its snapshot tells the reason, and each
 ``follow`` tries again.
 
-When the set of queues changes while a wait is under way, the wait goes on with the new set. It has to drop
-its connection for that, which costs a millisecond; nothing is lost with it, since the bookmarks have not
-moved.
+When queues are added while a wait is under way, the wait goes on with them. It has to drop its connection for
+that; nothing is lost with it, since the bookmarks have not moved. A queue that is no longer followed is worth
+no connection: Redis goes on to wait for it until the wait ends, and what it then tells is ignored.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Collection
+from collections.abc import Collection, Set
 from typing import Any
 
+from redis.asyncio import Redis
 from redis.exceptions import NoPermissionError, ResponseError
 
 from bullherd.bullmq.connection import LONGEST_BLOCK_S, connect_blocking, told_as_unavailable
@@ -34,37 +35,40 @@ _BEFORE_THE_FIRST = "0-0"
 
 
 class ActivityListener:
-    """Listens to queues of one Redis database, with connections of its own. One task waits; others may
-    ``follow``.
+    """Listens to queues of one Redis database. One task waits, on a connection of its own; others may
+    ``follow``, with the client that they share.
 
     Every method raises ``RedisUnavailable``; after that, go on calling: the queues and their bookmarks are
     kept.
     """
 
-    def __init__(self, endpoint: RedisEndpoint) -> None:
+    def __init__(self, endpoint: RedisEndpoint, redis: Redis) -> None:
         self._endpoint = endpoint
-        self._redis = connect_blocking(endpoint)
+        self._redis = redis
+        self._blocking = connect_blocking(endpoint)
         self._bookmarks: dict[QueueKey, str] = {}
         self._changed = asyncio.Event()
         self._changing = asyncio.Lock()
 
     @property
-    def followed(self) -> frozenset[QueueKey]:
+    def followed(self) -> Set[QueueKey]:
         """The queues that are listened to now."""
-        return frozenset(self._bookmarks)
+        return self._bookmarks.keys()
 
-    async def follow(self, queues: Collection[QueueKey]) -> None:
-        """Listen to exactly these queues from now on. Those that were followed keep their bookmarks."""
+    async def follow(self, queues: Collection[QueueKey]) -> frozenset[QueueKey]:
+        """Listen to exactly these queues from now on, and say which of them are new. Those that were followed
+        keep their bookmarks.
+        """
         async with self._changing:
             added = [queue for queue in queues if queue not in self._bookmarks]
             dropped = self._bookmarks.keys() - set(queues)
-            if not added and not dropped:
-                return
             ends = await self._ends(added)
             for queue in dropped:
                 self._bookmarks.pop(queue, None)
             self._bookmarks |= ends
-            self._changed.set()
+            if ends:
+                self._changed.set()
+            return frozenset(ends)
 
     async def wait_for_activity(self, timeout: float) -> frozenset[QueueKey]:  # noqa: ASYNC109 - a normal end
         """The queues in which something happened, as soon as there is one; none after ``timeout`` seconds.
@@ -79,8 +83,8 @@ class ActivityListener:
         return frozenset()
 
     async def close(self) -> None:
-        """Close its connections."""
-        await self._redis.aclose()
+        """Close its own connection."""
+        await self._blocking.aclose()
 
     async def _listen_until_changed(self, seconds: float) -> frozenset[QueueKey]:
         self._changed.clear()
@@ -109,12 +113,13 @@ class ActivityListener:
         block = max(1, int(min(seconds, LONGEST_BLOCK_S) * 1000))
         with told_as_unavailable(self._endpoint):
             try:
-                reply: Any = await self._redis.xread(bookmarks, count=1, block=block)
+                reply: Any = await self._blocking.xread(bookmarks, count=1, block=block)
             except ResponseError:
                 if not await self._stop_following_unreadable():
                     raise
                 return {}
-        return await self._ends([queues[stream] for stream, _ in reply])
+        told = [queues[stream] for stream, _ in reply]
+        return await self._ends([queue for queue in told if queue in self._bookmarks])
 
     async def _stop_following_unreadable(self) -> bool:
         asked = tuple(self._bookmarks)  # another task may follow others meanwhile

@@ -11,7 +11,8 @@ from collections.abc import Mapping, Sequence
 from importlib import resources
 from typing import Any
 
-from bullherd.bullmq.connection import connect
+from redis.asyncio import Redis
+
 from bullherd.bullmq.scripts import QueueScript, QueueUnreadable, ScriptCall
 from bullherd.core.redis_endpoint import RedisEndpoint
 from bullherd.core.snapshot import QueueKey, QueueSnapshot
@@ -23,12 +24,13 @@ _STOPPED_BY_HAND = 2**53 - 1
 
 
 class QueueReader:
-    """Reads queues of one Redis database. Any number of tasks may share it; close it with ``close()``."""
+    """Reads queues of one Redis database, with a client that others use too and somebody else closes. Any
+    number of tasks may share it.
+    """
 
-    def __init__(self, endpoint: RedisEndpoint) -> None:
-        self._redis = connect(endpoint)
+    def __init__(self, endpoint: RedisEndpoint, redis: Redis) -> None:
         source = resources.files("bullherd.bullmq").joinpath("snapshot.lua").read_text()
-        self._script = QueueScript(endpoint, self._redis, source, read_only=True)
+        self._script = QueueScript(endpoint, redis, source, read_only=True)
 
     async def snapshots(
         self, queues: Sequence[QueueKey], now: float
@@ -46,10 +48,6 @@ class QueueReader:
             [ScriptCall(queue, (queue.key_prefix,), (now_ms,)) for queue in queues]
         )
         return {queue: _result(queue, reply, now) for queue, reply in zip(queues, replies, strict=True)}
-
-    async def close(self) -> None:
-        """Close its connections."""
-        await self._redis.aclose()
 
 
 def _result(queue: QueueKey, reply: Any, now: float) -> QueueSnapshot | QueueUnreadable:

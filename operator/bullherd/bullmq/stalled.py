@@ -24,7 +24,8 @@ from importlib import resources
 from importlib.util import find_spec
 from pathlib import Path
 
-from bullherd.bullmq.connection import connect
+from redis.asyncio import Redis
+
 from bullherd.bullmq.scripts import QueueScript, QueueUnreadable, ScriptCall
 from bullherd.core.redis_endpoint import RedisEndpoint
 from bullherd.core.snapshot import QueueKey
@@ -34,24 +35,24 @@ _SHIPPED_SCRIPT = "moveStalledJobsToWait-9.lua"
 
 
 class StalledRecovery:
-    """Runs the stalled check on queues of one Redis database. Close it with ``close()``.
+    """Runs the stalled check on queues of one Redis database, with a client that others use too and somebody
+    else closes.
 
     ``max_stalled_count`` is BullMQ's default, 1; ``interval`` is in seconds. Whoever runs a check applies
     its own maximum, so workers should have the same.
     """
 
     def __init__(
-        self, endpoint: RedisEndpoint, *, max_stalled_count: int = 1, interval: float = 30.0
+        self, endpoint: RedisEndpoint, redis: Redis, *, max_stalled_count: int = 1, interval: float = 30.0
     ) -> None:
         self.interval = interval
         self._max_stalled_count = max_stalled_count
-        self._redis = connect(endpoint)
-        self._script = QueueScript(endpoint, self._redis, _source(), read_only=False)
+        self._script = QueueScript(endpoint, redis, _source(), read_only=False)
 
     async def check(
         self, queues: Sequence[QueueKey], now: float
     ) -> Mapping[QueueKey, tuple[str, ...] | QueueUnreadable]:
-        """Check every queue, in one round trip; the ids of the items that came back, often none.
+        """Check every queue; the ids of the items that came back, often none.
 
         Call it every ``interval`` seconds; ``now`` is unix seconds. Errors are as in
         ``QueueReader.snapshots``.
@@ -73,10 +74,6 @@ class StalledRecovery:
             queue: reply if isinstance(reply, QueueUnreadable) else tuple(reply)
             for queue, reply in zip(queues, replies, strict=True)
         }
-
-    async def close(self) -> None:
-        """Close its connections."""
-        await self._redis.aclose()
 
 
 def _source() -> str:

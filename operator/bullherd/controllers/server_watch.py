@@ -1,26 +1,37 @@
-"""One Redis server and the queues on it that are managed: the tick, the hints and the stalled check.
+"""One Redis server and the queues on it that are managed: the reads, the hints and the stalled check.
 
-A read that fails leaves the last good snapshot and says why; the owners are told once. All three loops go on
-for as long as the server is watched: a Redis that is away makes them wait longer, never end.
+One loop reads, all that is due in one go (``core.reading`` says what is): with each tick, and in between what
+is new, what was hinted at, and what has an item that falls due. A read that fails leaves the last good
+snapshot and says why; the owners are told once. All loops go on for as long as the server is watched: a Redis
+that is away makes them wait longer, never end.
 """
 
 from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Collection, Coroutine, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Collection, Coroutine, Sequence, Set
+from contextlib import suppress
+from dataclasses import dataclass
 from functools import partial
-from math import inf
 
 import structlog
 
-from bullherd.bullmq.connection import LONGEST_BLOCK_S, RedisUnavailable, connect
-from bullherd.bullmq.events import ActivityListener
+from bullherd.bullmq.connection import RedisUnavailable, connect
 from bullherd.bullmq.holders import HolderReader
 from bullherd.bullmq.scripts import QueueUnreadable
 from bullherd.bullmq.snapshots import QueueReader
+from bullherd.bullmq.stalled import StalledRecovery
+from bullherd.controllers.hints import Hints
 from bullherd.controllers.stalled_check import recover_stalled
+from bullherd.core.reading import (
+    Look,
+    look_of,
+    may_hold_stalled_items,
+    next_due_at,
+    queues_due,
+    queues_of_tick,
+)
 from bullherd.core.redis_endpoint import RedisEndpoint
 from bullherd.core.snapshot import QueueKey, QueueSnapshot
 from bullherd.telemetry.health import Health, Pulse
@@ -31,9 +42,9 @@ log = structlog.get_logger(__name__)
 _LONGEST_PAUSE = 5.0
 """Seconds between two tries to read a server that is away."""
 
-_HINT_PAUSE = 0.03
-"""Seconds between a hint and the read for it. bullmq's addBulk is a pipeline, no transaction: a read in its
-midst would make two steps of one. And a storm of adds to a paused queue must not become a storm of reads.
+_READ_PAUSE = 0.03
+"""Seconds between two reads: a thousand queues that are added one after another, or whose items fall due one
+after another, are not a thousand reads.
 """
 
 _PULSE_LIMIT = 60.0
@@ -63,7 +74,7 @@ class Reading:
 
 class ServerWatch:
     """Reads its queues until ``run`` is cancelled; ``changed`` is called for each queue that differs from
-    before.
+    before. ``holders``: whoever asks who holds a queue's items uses the connections of this watch.
     """
 
     def __init__(
@@ -80,12 +91,12 @@ class ServerWatch:
         self._health = health
         self._metrics = metrics
         self._readings: dict[QueueKey, Reading] = {}
-        self._asked_at: dict[QueueKey, float] = {}
-        self._asleep: set[QueueKey] = set()
-        self._asleep_changed = asyncio.Event()
+        self._looks: dict[QueueKey, Look | None] = {}
+        self._hinted: set[QueueKey] = set()
         self._read_now = asyncio.Event()
-        self._next_tick_at = 0.0
         self._client = connect(endpoint)
+        self._reader = QueueReader(endpoint, self._client)
+        self._hints = Hints(endpoint, self._client, self._hint, retry=intervals.tick)
         self.holders = HolderReader(endpoint, self._client)
 
     @property
@@ -95,13 +106,15 @@ class ServerWatch:
 
     def add(self, queue: QueueKey) -> None:
         """Begin to read a queue, at once."""
-        self._readings.setdefault(queue, Reading())
-        self._read_now.set()
+        if queue not in self._readings:
+            self._readings[queue] = Reading()
+            self._looks[queue] = None
+            self._read_now.set()
 
     def remove(self, queue: QueueKey) -> None:
         """Read a queue no more."""
         self._readings.pop(queue, None)
-        self._asked_at.pop(queue, None)
+        self._looks.pop(queue, None)
         self.set_asleep(queue, asleep=False)
         self._metrics.forget_queue(self._endpoint.address, queue)
 
@@ -110,21 +123,19 @@ class ServerWatch:
         return self._readings[queue]
 
     def set_asleep(self, queue: QueueKey, asleep: bool) -> None:
-        """Whether to listen for hints about a queue."""
-        if asleep == (queue in self._asleep):
-            return
-        (self._asleep.add if asleep else self._asleep.discard)(queue)
-        self._asleep_changed.set()
+        """Whether a queue has no workers, so that hints are worth listening for."""
+        self._hints.set_asleep(queue, asleep)
 
     async def run(self) -> None:
         """Watch until cancelled."""
         limit = _PULSE_LIMIT + self._intervals.tick
-        loops: dict[str, _Loop] = {"tick": self._tick, "hints": self._listen}
+        loops: dict[str, _Loop] = {"tick": self._read_on, "hints": self._hints.run}
         if (interval := self._intervals.stalled_check) is not None:
             most = self._intervals.max_stalled_count
-            loops["stalled check"] = partial(
-                recover_stalled, self._endpoint, self.queues, interval, most, self._metrics
+            recovery = StalledRecovery(
+                self._endpoint, self._client, max_stalled_count=most, interval=interval
             )
+            loops["stalled check"] = partial(recover_stalled, recovery, self._to_check, self._recovered)
         pulses = {
             loop: self._health.pulse(f"{loop} of Redis {self._endpoint.address}", limit) for loop in loops
         }
@@ -143,67 +154,54 @@ class ServerWatch:
         finally:
             await self._client.aclose()
 
-    async def _tick(self, pulse: Pulse) -> None:
-        reader = QueueReader(self._endpoint)
-        pause = self._intervals.tick
-        try:
-            while True:
-                pulse.beat()
-                self._read_now.clear()
-                self._next_tick_at = 0.0
-                readable = await self._read(reader, tuple(self._readings))
-                pause = self._intervals.tick if readable else min(pause * 2, _LONGEST_PAUSE)
-                until_next = min(pause, self._until_next_due()) if readable else pause
-                self._next_tick_at = time.time() + until_next
-                await _wait(self._read_now, until_next)
-        finally:
-            await reader.close()
+    async def _read_on(self, pulse: Pulse) -> None:
+        tick = pause = self._intervals.tick
+        next_tick_at = time.monotonic()
+        while True:
+            pulse.beat()
+            self._read_now.clear()
+            now = time.monotonic()
+            if is_tick := now >= next_tick_at:
+                queues = queues_of_tick(self._looks, self._hints.asleep, self._hints.heard, now, tick)
+            else:
+                queues = queues_due(self._looks, self._hints.asleep, now)
+            hinted, self._hinted = self._hinted, set()
+            queues += hinted.difference(queues) & self._readings.keys()
+            readable = await self._read(queues, now)
+            if is_tick:
+                pause = tick if readable else min(pause * 2, _LONGEST_PAUSE)
+                next_tick_at = time.monotonic() + pause
+            until = min(next_tick_at, next_due_at(self._looks, self._hints.asleep))
+            with suppress(TimeoutError):
+                async with asyncio.timeout(until - time.monotonic()):
+                    await self._read_now.wait()
+            if queues:
+                await asyncio.sleep(now + _READ_PAUSE - time.monotonic())
 
-    async def _listen(self, pulse: Pulse) -> None:
-        """Turn activity on the queues that are asleep into reads of just those.
+    def _hint(self, queues: Set[QueueKey]) -> None:
+        self._hinted |= queues
+        self._read_now.set()
 
-        A queue is read once more after it was first listened to: an item may have come between the read that
-        sent it to sleep and the bookmark in its stream.
-        """
-        listener, reader = ActivityListener(self._endpoint), QueueReader(self._endpoint)
-        try:
-            while True:
-                pulse.beat()
-                self._asleep_changed.clear()
-                try:
-                    before = listener.followed
-                    await listener.follow(tuple(self._asleep))
-                    fresh = listener.followed - before
-                    if fresh or (active := await self._activity(listener)):
-                        await asyncio.sleep(_HINT_PAUSE)
-                        await self._read(reader, tuple(fresh or active))
-                except RedisUnavailable:
-                    # The tick says so to everyone concerned.
-                    await asyncio.sleep(self._intervals.tick)
-        finally:
-            await listener.close()
-            await reader.close()
+    def _to_check(self) -> list[QueueKey]:
+        return [
+            queue for queue, reading in self._readings.items() if may_hold_stalled_items(reading.snapshot)
+        ]
 
-    async def _activity(self, listener: ActivityListener) -> frozenset[QueueKey]:
-        """Queues that something happened in; none when the set of sleepers changes or after a while."""
-        waiting = asyncio.create_task(listener.wait_for_activity(LONGEST_BLOCK_S))
-        changed = asyncio.create_task(self._asleep_changed.wait())
-        try:
-            await asyncio.wait({waiting, changed}, return_when=asyncio.FIRST_COMPLETED)
-            return waiting.result() if waiting.done() else frozenset()
-        finally:
-            waiting.cancel()
-            changed.cancel()
-            await asyncio.gather(waiting, changed, return_exceptions=True)
+    def _recovered(self, queue: QueueKey, items: tuple[str, ...]) -> None:
+        if queue not in self._readings:
+            # Let go meanwhile; it must not come back into the metrics.
+            return
+        count = self._metrics.stalled_items.labels(self._endpoint.address, queue.prefix, queue.name)
+        count.inc(len(items))
+        log.warning("items_recovered", queue=queue.name, prefix=queue.prefix, items=items)
 
-    async def _read(self, reader: QueueReader, queues: Sequence[QueueKey]) -> bool:
+    async def _read(self, queues: Sequence[QueueKey], asked_at: float) -> bool:
         """Read these queues and tell their owners what is new; False when the server cannot be read."""
         if not queues:
             return True
-        now, asked_at = time.time(), time.monotonic()
         try:
             with self._metrics.redis_read_seconds.labels(self._endpoint.address).time():
-                answers = await reader.snapshots(queues, now)
+                answers = await self._reader.snapshots(queues, time.time())
         except RedisUnavailable as unavailable:
             self._metrics.redis_read_errors.labels(self._endpoint.address).inc()
             for queue in queues:
@@ -224,10 +222,9 @@ class ServerWatch:
         problem: str | None = None,
     ) -> None:
         before = self._readings.get(queue)
-        if before is None or asked_at < self._asked_at.get(queue, asked_at):
-            # Let go meanwhile, or overtaken: the tick and the hints read side by side.
+        if before is None:
+            # Let go meanwhile.
             return
-        self._asked_at[queue] = asked_at
         if snapshot is None:
             after = Reading(before.snapshot, problem)
             if before.problem is None:
@@ -237,44 +234,13 @@ class ServerWatch:
             if before.problem is not None:
                 log.info("queue_readable_again", queue=queue.name, prefix=queue.prefix)
         self._readings[queue] = after
-        if queue in self._asleep and self._due_at(queue) < self._next_tick_at:
-            # A hint told of it; the tick must plan anew.
-            self._read_now.set()
-        if _news(before) != _news(after):
+        self._looks[queue] = look_of(snapshot, asked_at)
+        if _is_news(before, after):
             self._changed(queue)
 
-    def _until_next_due(self) -> float:
-        """Seconds until a delayed item of a sleeping queue falls due: nobody else would notice that
-        moment.
-        """
-        # A moment that passed since the look counts too: timers fire up to a millisecond early.
-        return max(0.0, min(map(self._due_at, self._asleep), default=inf) - time.time())
 
-    def _due_at(self, queue: QueueKey) -> float:
-        """When the next item falls due that was not at the last look, unix seconds; infinity when none will,
-        or nobody knows.
-        """
-        reading = self._readings.get(queue)
-        if reading is None or reading.snapshot is None or reading.problem is not None:
-            return inf
-        at = reading.snapshot.next_delayed_at
-        return at if at is not None and at > reading.snapshot.taken_at else inf
-
-
-def _news(reading: Reading) -> Reading:
-    """A reading without what differs each time and means nothing."""
-    snapshot = reading.snapshot
-    if snapshot is None:
-        return reading
-    return replace(
-        reading,
-        snapshot=replace(snapshot, taken_at=0.0, rate_limited_for=float(snapshot.rate_limited_for > 0)),
-    )
-
-
-async def _wait(event: asyncio.Event, seconds: float) -> None:
-    try:
-        async with asyncio.timeout(seconds):
-            await event.wait()
-    except TimeoutError:
-        pass
+def _is_news(before: Reading, after: Reading) -> bool:
+    """Whether a reading says more than that time has passed."""
+    if before.snapshot is None or after.snapshot is None:
+        return before != after
+    return before.problem != after.problem or before.snapshot.news != after.snapshot.news

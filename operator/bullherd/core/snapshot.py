@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+from operator import attrgetter
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -60,3 +61,15 @@ class QueueSnapshot:
     def oldest_item_age(self) -> float | None:
         """Seconds since the oldest item that waits could have been started; None when nothing waits."""
         return None if self.oldest_item_at is None else max(0.0, self.taken_at - self.oldest_item_at)
+
+    @property
+    def news(self) -> tuple[object, ...]:
+        """All that two looks must differ in to be worth telling. That time has passed is no news, nor that a
+        rate limit lasts less long.
+        """
+        return self.rate_limited_for > 0, *_timeless(self)
+
+
+_timeless = attrgetter(
+    *(field.name for field in fields(QueueSnapshot) if field.name not in ("taken_at", "rate_limited_for"))
+)

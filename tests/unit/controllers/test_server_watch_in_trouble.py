@@ -9,7 +9,7 @@ import pytest
 from bullherd.bullmq.scripts import QueueUnreadable
 from bullherd.controllers.server_watch import Reading
 from tests.unit.builders import NOW
-from tests.unit.controllers.watched_redis import EMAILS, SMS, Watched
+from tests.unit.controllers.watched_redis import EMAILS, PUSH, SMS, Watched
 from tests.unit.virtual_time import in_virtual_time
 
 
@@ -76,13 +76,29 @@ async def test_one_unreadable_queue_does_not_spoil_the_others(monkeypatch: pytes
 @in_virtual_time
 async def test_stalled_items_are_looked_for_and_counted(monkeypatch: pytest.MonkeyPatch) -> None:
     watched = Watched(monkeypatch)
+    watched.redis.counts = {EMAILS: {"active": 2}, SMS: {"active": 1}}
     watched.redis.stalled = {EMAILS: ("1", "2"), SMS: QueueUnreadable("Not BullMQ's.")}
     watched.watch.add(EMAILS)
     watched.watch.add(SMS)
     async with watched.running():
         await asyncio.sleep(61)
-    assert watched.redis.checks == pytest.approx([0, 30, 60])
+    assert watched.redis.checks == [(moment, (EMAILS, SMS)) for moment in (0, 30, 60)]
     assert watched.stalled() == {("redis:6379/0", "bull", "emails"): 6}
+
+
+@in_virtual_time
+async def test_only_what_is_active_can_have_stalled(monkeypatch: pytest.MonkeyPatch) -> None:
+    watched = Watched(monkeypatch)
+    watched.redis.counts = {EMAILS: {"active": 1}, SMS: {"waiting": 5}, PUSH: {"broken": True}}
+    for queue in (EMAILS, SMS, PUSH):
+        watched.watch.add(queue)
+    async with watched.running():
+        await asyncio.sleep(31)
+        watched.redis.counts[EMAILS], watched.redis.counts[SMS] = {}, {"active": 1}
+        await asyncio.sleep(30)
+    # Of the one that cannot be read nothing is ever known.
+    checked = [queues for _, queues in watched.redis.checks]
+    assert checked == [(EMAILS, PUSH), (EMAILS, PUSH), (SMS, PUSH)]
 
 
 @in_virtual_time
@@ -92,6 +108,7 @@ async def test_a_queue_that_is_let_go_leaves_no_count_of_its_stalled_items(
     watched = Watched(monkeypatch)
     watched.watch.add(EMAILS)
     watched.watch.add(SMS)
+    watched.redis.counts = {EMAILS: {"active": 1}, SMS: {"active": 1}}
     watched.redis.stalled = {EMAILS: ("1",), SMS: ("2",)}
     async with watched.running():
         await asyncio.sleep(1)

@@ -24,27 +24,35 @@ from bullherd.telemetry.metrics import OperatorMetrics
 from tests.unit.builders import NOW
 from tests.unit.virtual_time import now
 
-EMAILS, SMS = QueueKey("bull", "emails"), QueueKey("bull", "sms")
+EMAILS, SMS, PUSH = QueueKey("bull", "emails"), QueueKey("bull", "sms"), QueueKey("bull", "push")
 
 
 @dataclass
 class Redis:
-    """What a Redis shows, how long it takes, and what was asked of it."""
+    """What a Redis shows, how long it takes, and what was asked of it. Events of the queues that we are
+    ``deaf_to`` cannot be listened to.
+    """
 
     counts: dict[QueueKey, dict[str, Any]] = field(default_factory=dict)
     away: bool = False
     slow_by: list[float] = field(default_factory=list)
     reads: list[tuple[float, tuple[QueueKey, ...]]] = field(default_factory=list)
     active: set[QueueKey] = field(default_factory=set)
+    deaf_to: set[QueueKey] = field(default_factory=set)
+    follows: list[float] = field(default_factory=list)
     happened: asyncio.Event = field(default_factory=asyncio.Event)
     stalled: dict[QueueKey, tuple[str, ...] | QueueUnreadable] = field(default_factory=dict)
-    checks: list[float] = field(default_factory=list)
+    checks: list[tuple[float, tuple[QueueKey, ...]]] = field(default_factory=list)
     slow_check: float = 0.0
     dies: bool = False
 
     def add(self, queue: QueueKey, **counts: Any) -> None:
         """Something comes into a queue."""
         self.counts[queue] = counts
+        self.hint(queue)
+
+    def hint(self, queue: QueueKey) -> None:
+        """Something happens in a queue that its counts do not show."""
         self.active.add(queue)
         self.happened.set()
 
@@ -55,12 +63,9 @@ class Redis:
             raise RedisUnavailable("redis:6379/0", "it is away")
 
 
+@dataclass
 class Client:
-    def __init__(self, redis: Redis) -> None:
-        self.redis = redis
-
-    async def close(self) -> None:
-        pass
+    redis: Redis
 
 
 class Reader(Client):
@@ -79,15 +84,16 @@ class Reader(Client):
 
 
 class Listener(Client):
-    def __init__(self, redis: Redis) -> None:
-        super().__init__(redis)
-        self.followed: frozenset[QueueKey] = frozenset()
+    followed: frozenset[QueueKey] = frozenset()
 
-    async def follow(self, queues: Collection[QueueKey]) -> None:
+    async def follow(self, queues: Collection[QueueKey]) -> frozenset[QueueKey]:
         self.redis.unavailable()
-        self.followed = frozenset(queues)
+        self.redis.follows.append(now())
+        before, self.followed = self.followed, frozenset(queues) - self.redis.deaf_to
+        return self.followed - before
 
     async def wait_for_activity(self, timeout: float) -> frozenset[QueueKey]:  # noqa: ASYNC109
+        self.redis.unavailable()
         self.redis.happened.clear()
         while not (active := self.followed & self.redis.active):
             with suppress(TimeoutError):
@@ -99,10 +105,16 @@ class Listener(Client):
         self.redis.active -= active
         return active
 
+    async def close(self) -> None:
+        pass
 
+
+@dataclass
 class Recovery(Client):
+    interval: float
+
     async def check(self, queues: Sequence[QueueKey], at: float) -> Mapping[QueueKey, Any]:
-        self.redis.checks.append(now())
+        self.redis.checks.append((now(), tuple(queues)))
         await asyncio.sleep(self.redis.slow_check)
         self.redis.unavailable()
         return {queue: self.redis.stalled.get(queue, ()) for queue in queues}
@@ -116,13 +128,15 @@ class Watched:
     ) -> None:
         module = "bullherd.controllers.server_watch"
         self.redis = Redis()
-        recovery = "bullherd.controllers.stalled_check"
-        for clocked in (module, recovery):
-            clock = SimpleNamespace(time=lambda: NOW + now(), monotonic=now)
+        self.ahead = 0.0
+        for clocked in (module, "bullherd.controllers.stalled_check"):
+            clock = SimpleNamespace(time=lambda: NOW + now() + self.ahead, monotonic=now)
             monkeypatch.setattr(f"{clocked}.time", clock)
-        monkeypatch.setattr(f"{module}.QueueReader", lambda endpoint: Reader(self.redis))
-        monkeypatch.setattr(f"{module}.ActivityListener", lambda endpoint: Listener(self.redis))
-        monkeypatch.setattr(f"{recovery}.StalledRecovery", lambda endpoint, **_: Recovery(self.redis))
+        monkeypatch.setattr(f"{module}.QueueReader", lambda *_: Reader(self.redis))
+        monkeypatch.setattr("bullherd.controllers.hints.ActivityListener", lambda *_: Listener(self.redis))
+        monkeypatch.setattr(
+            f"{module}.StalledRecovery", lambda *_, interval, **__: Recovery(self.redis, interval)
+        )
         self.changed: list[tuple[float, QueueKey]] = []
         self.health = Health()
         self.metrics = OperatorMetrics()
@@ -148,6 +162,14 @@ class Watched:
         (family,) = self.metrics.stalled_items.collect()
         series = [sample for sample in family.samples if sample.name.endswith("_total")]
         return {(s.labels["server"], s.labels["prefix"], s.labels["queue"]): s.value for s in series}
+
+    def set_clock_back(self, seconds: float) -> None:
+        """Somebody sets the machine's time."""
+        self.ahead -= seconds
+
+    def reads_of(self, queue: QueueKey = EMAILS) -> list[float]:
+        """The moments at which a queue was read."""
+        return [moment for moment, queues in self.redis.reads if queue in queues]
 
     def backlog(self, queue: QueueKey = EMAILS) -> int | None:
         snapshot = self.watch.reading(queue).snapshot

@@ -4,9 +4,9 @@ One ``ServerWatch`` per Redis server. It reads its queues in one round trip, whi
 tick those where something goes on, less often those that rest. While some have no replicas, it also listens
 to their events streams: a hint makes it read those queues at once, so a wake does not wait for the tick; and
 it reads a queue at the moment at which its next delayed item falls due. A third loop runs BullMQ's stalled
-check, because at 0 replicas no worker does. A queue's
-owner is woken when what was read differs from before, or when reading begins or ceases to work; an idle queue
-wakes nobody. Several QueueJobs may follow one queue: it is read once, for as long as one of them does.
+check, because at 0 replicas no worker does. A queue's owner is woken when what was read differs from before,
+or when reading begins or ceases to work; an idle queue wakes nobody. Several QueueJobs may follow one queue:
+it is read once, for as long as one of them does.
 """
 
 from __future__ import annotations

@@ -58,7 +58,7 @@ def queues_of_tick(
             resting.append((look.at, queue))
         else:
             read.append(queue)
-    # Their turn has come with the tick that is nearest to it. Many whose turn would come at once take it early.
+    # A turn comes with the tick that is nearest to it. Many that would have it at once take it early.
     over = now - REST_INTERVAL + tick / 2
     turns = max(int(len(resting) * tick / REST_INTERVAL), sum(at <= over for at, _ in resting))
     read.extend(queue for _, queue in nsmallest(turns, resting))

@@ -7,5 +7,7 @@ pytest_plugins = [
     "tests.fixtures.kubernetes",
     "tests.fixtures.process",
     "tests.fixtures.operator",
+    "tests.fixtures.server",
+    "tests.fixtures.external_metrics",
     "tests.fixtures.worker",
 ]

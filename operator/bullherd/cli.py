@@ -1,4 +1,4 @@
-"""The command line: ``bullherd operator``, and what people and builds need besides."""
+"""The command line: ``bullherd operator``, ``bullherd server``, and what people and builds need besides."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pydantic import BaseModel, Field, ValidationError
 from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, CliApp, CliPositionalArg, CliSubCommand, SettingsConfigDict
 
-from bullherd.settings import OperatorSettings
+from bullherd.settings import OperatorSettings, ServerSettings
 
 
 class Operator(OperatorSettings):
@@ -22,6 +22,16 @@ class Operator(OperatorSettings):
         from bullherd.operator import run_operator  # imports Kopf, which the other commands need not wait for
 
         sys.exit(asyncio.run(run_operator(self)))
+
+
+class Server(ServerSettings):
+    """Run the server: external metrics for HPAs, as an aggregated API."""
+
+    def cli_cmd(self) -> None:
+        """Run it; the exit status is that of the process."""
+        from bullherd.server.run import run_server
+
+        sys.exit(asyncio.run(run_server(self)))
 
 
 class Crds(BaseModel):
@@ -71,6 +81,7 @@ class Bullherd(BaseSettings):
     )
 
     operator: CliSubCommand[Operator]
+    server: CliSubCommand[Server]
     crds: CliSubCommand[Crds]
     reference: CliSubCommand[Reference]
     version: CliSubCommand[Version]

@@ -62,6 +62,15 @@ class Resync:
         self._namespaces = namespaces
         self._interval = interval
         self._pulse = pulse
+        self._listed: set[str | None] = set()
+
+    def watches(self, namespace: str) -> bool:
+        """Whether QueueJobs of this namespace are looked at."""
+        return not self._namespaces or namespace in self._namespaces
+
+    def has_listed(self, namespace: str) -> bool:
+        """Whether the QueueJobs of this namespace could be listed at least once."""
+        return bool(self._listed & {namespace, None})
 
     async def first(self) -> None:
         """Fill the registry before the first reconcile; waits for as long as the API server or the CRD is
@@ -111,6 +120,7 @@ class Resync:
         for namespace in self._namespaces or (None,):
             try:
                 lists.bodies[namespace] = await list_queuejobs(self._kubernetes, namespace)
+                self._listed.add(namespace)
             except KubernetesError as error:
                 lists.to_wait_for |= not error.forbidden
                 hint = _HINTS.get(error.status)

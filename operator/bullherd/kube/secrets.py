@@ -1,9 +1,13 @@
-"""Reading one Secret, where the chart allows it (``inlineCredentials.namespaces``)."""
+"""One Secret: a QueueJob's, where the chart allows to read it (``inlineCredentials.namespaces``), and the one
+that the server's replicas keep their certificate in.
+"""
 
 from __future__ import annotations
 
 import base64
 from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
 
 from bullherd.kube.client import Kubernetes, Resource
 
@@ -14,7 +18,33 @@ async def read_secret(kubernetes: Kubernetes, namespace: str, name: str) -> Mapp
     """Those of its values that are text. ``KubernetesError`` 403 when the chart does not allow it, 404 when
     there is none.
     """
+    return _texts(await kubernetes.get(SECRETS, namespace, name))
+
+
+@dataclass(frozen=True, slots=True)
+class SecretVersion:
+    """Its values as they were at one moment."""
+
+    values: Mapping[str, str] = field(repr=False)
+    version: str
+
+
+async def load_secret(kubernetes: Kubernetes, namespace: str, name: str) -> SecretVersion:
+    """Those of its values that are text, to be written back."""
     body = await kubernetes.get(SECRETS, namespace, name)
+    return SecretVersion(_texts(body), body["metadata"]["resourceVersion"])
+
+
+async def store_secret(kubernetes: Kubernetes, namespace: str, name: str, secret: SecretVersion) -> None:
+    """Write these values, and leave others, if it still is of that version; ``KubernetesError.conflict`` if
+    it is not.
+    """
+    data = {key: base64.b64encode(value.encode()).decode() for key, value in secret.values.items()}
+    change = {"metadata": {"resourceVersion": secret.version}, "data": data}
+    await kubernetes.patch(SECRETS, namespace, name, change)
+
+
+def _texts(body: Mapping[str, Any]) -> Mapping[str, str]:
     texts = {key: _text(base64.b64decode(value)) for key, value in (body.get("data") or {}).items()}
     return {key: text for key, text in texts.items() if text is not None}
 

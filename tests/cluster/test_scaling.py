@@ -95,7 +95,7 @@ async def test_busy_replicas_are_never_cut(
     body = await namespace.until(
         "QueueJob", "orders", lambda body: body["status"]["scaling"]["desiredReplicas"] == 2
     )
-    assert body["status"]["scaling"]["reason"].endswith("2 kept for 2 active items")
+    assert body["status"]["scaling"]["reason"].endswith("2 kept, for they are busy")
     assert body["status"]["counts"]["active"] == 2
 
 

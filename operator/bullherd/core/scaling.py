@@ -84,14 +84,14 @@ def decide_replicas(
     limit = min(around.ceilings, key=lambda ceiling: ceiling.replicas, default=None)
     if limit is None or demand.replicas <= limit.replicas:
         limit = None
-        decision = _unlimited(policy, demand, snapshot, current, around, now)
+        decision = _unlimited(policy, demand, current, around, now)
     else:
         limited = replace(demand, replicas=limit.replicas, reason=f"{demand.reason}; {limit.message}")
         if limit.replicas >= current:
             decision = _grown(policy, limited, current, around.grown_at, now)
         else:
             # What others are to get is given up at once, not after a cooldown; work that runs is not.
-            decision = _shrunk(limited, limit.replicas, snapshot, current, around.busy)
+            decision = _shrunk(limited, limit.replicas, current, around.busy)
     if limit is None and demand.unbounded > policy.max_replicas:
         limit = Ceiling(
             policy.max_replicas,
@@ -107,16 +107,11 @@ def _kept(policy: ScalingPolicy, floor: FloorNow | None) -> bool:
 
 
 def _unlimited(
-    policy: ScalingPolicy,
-    demand: Demand,
-    snapshot: QueueSnapshot,
-    current: int,
-    around: Circumstances,
-    now: float,
+    policy: ScalingPolicy, demand: Demand, current: int, around: Circumstances, now: float
 ) -> ScalingDecision:
     if demand.replicas >= current:
         return _grown(policy, demand, current, around.grown_at, now)
-    return _waited(policy, demand, snapshot, current, around, now)
+    return _waited(policy, demand, current, around, now)
 
 
 def _raised(demand: Demand, policy: ScalingPolicy, floor: FloorNow | None) -> Demand:
@@ -142,12 +137,7 @@ def _grown(
 
 
 def _waited(
-    policy: ScalingPolicy,
-    demand: Demand,
-    snapshot: QueueSnapshot,
-    current: int,
-    around: Circumstances,
-    now: float,
+    policy: ScalingPolicy, demand: Demand, current: int, around: Circumstances, now: float
 ) -> ScalingDecision:
     waiting = _wait_of(around.scale_in, demand.replicas, policy.min_replicas, now)
     left = waiting.since + policy.scale_down_delay - now
@@ -163,7 +153,7 @@ def _waited(
         )
     elif needed > demand.replicas:
         demand = replace(demand, reason=f"{demand.reason}; {needed} was the highest need of the cooldown")
-    decision = _shrunk(demand, needed, snapshot, current, around.busy)
+    decision = _shrunk(demand, needed, current, around.busy)
     if needed < current or last_goes_in > 0:
         # The wait is not over before the replicas have gone: an HPA takes its time.
         look_again = last_goes_in if last_goes_in > 0 else decision.requeue_after
@@ -172,18 +162,19 @@ def _waited(
     return replace(decision, scale_in=another, requeue_after=policy.scale_down_delay)
 
 
-def _shrunk(
-    demand: Demand, needed: int, snapshot: QueueSnapshot, current: int, busy: int | None
-) -> ScalingDecision:
-    """Down to what is needed, but never below the pods that are busy."""
-    if snapshot.active == 0 or needed >= current:
+def _shrunk(demand: Demand, needed: int, current: int, busy: int | None) -> ScalingDecision:
+    """Down to what is needed, but never below the pods that are busy.
+
+    The snapshot is a second old, so that it shows no active items does not mean that there are none.
+    """
+    if needed >= current:
         return ScalingDecision(needed, demand.reason)
     if busy is None:
         reason = f"{demand.reason}; {current} kept until it is known which pods are busy"
         return ScalingDecision(current, reason, busy_unknown=True)
     kept = min(current, busy)
     if kept > needed:
-        reason = f"{demand.reason}; {kept} kept for {snapshot.active} active items"
+        reason = f"{demand.reason}; {kept} kept, for they are busy"
         return ScalingDecision(kept, reason, requeue_after=1.0)
     return ScalingDecision(needed, demand.reason)
 

@@ -86,7 +86,7 @@ DEPLOYMENTS = [
     Row("less is needed: nothing is written before the cooldown", observed(snapshot=snapshot())),
     Row(
         "less was needed for the cooldown: the replicas are written",
-        observed(snapshot=snapshot(), scale_in=ScaleIn(NOW - 60, 0)),
+        observed(snapshot=snapshot(), busy=0, scale_in=ScaleIn(NOW - 60, 0)),
         replicas=0,
         desired=0,
     ),

@@ -118,7 +118,11 @@ class Demo:
             env=self._operator.environment,
             todo=_LOOK_AT_PODS,
         )  # fmt: skip
-        for workload in (f"deployment/{RELEASE}-operator", f"statefulset/{RELEASE}-redis"):
+        for workload in (
+            f"deployment/{RELEASE}-operator",
+            f"deployment/{RELEASE}-server",
+            f"statefulset/{RELEASE}-redis",
+        ):
             report.progress(note=workload)
             self._operator.until(
                 report,
@@ -128,7 +132,7 @@ class Demo:
                 limit=120,
                 todo=_LOOK_AT_PODS,
             )
-        return "operator and standby, Redis"
+        return "operator and standby, two servers, Redis"
 
     def fill_database(self, report: Report) -> str:
         """The table and its rows; rows that are there already stay."""

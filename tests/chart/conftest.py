@@ -2,33 +2,18 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 import pytest
 
-from tests.chart.release import API_SERVICE, Cluster, Release, image, merge, own_namespace
+from tests.chart.release import Cluster, Release, image, merge, own_namespace
 
 
 @pytest.fixture
 def target(cluster: Any) -> Cluster:
     """The cluster of `make cluster`."""
     return Cluster(cluster.kubeconfig)
-
-
-@pytest.fixture
-def no_api_service(target: Cluster) -> Iterator[None]:
-    """No APIService for external metrics; who had one gets it back."""
-    before = target.api_service()
-    if before:
-        target.kubectl("delete", "apiservice", API_SERVICE)
-    yield
-    target.kubectl("delete", "apiservice", API_SERVICE, "--ignore-not-found")
-    if before:
-        kept = {key: before["metadata"].get(key, {}) for key in ("labels", "annotations")}
-        again = {**before, "metadata": {"name": API_SERVICE, **kept}, "status": {}}
-        target.kubectl("create", "-f", "-", stdin=json.dumps(again))
 
 
 @pytest.fixture

@@ -3,7 +3,7 @@
 How to use it::
 
     prometheus = Prometheus(tmp_path, {"bullherd-operator": operator.port}, rules=FILE)
-    async with prometheus:
+    async with prometheus:                                            # when all were scraped once
         values = await prometheus.until("sum(bullherd_queue_backlog)")    # as soon as there is an answer
 
 Needs the Debian package prometheus.
@@ -25,7 +25,7 @@ import yaml
 
 from tests.fixtures.redis import free_port
 
-LIMIT_S = 30.0
+LIMIT_S = 10.0
 LOOK_S = 0.2
 POD_NAMESPACE = "where-bullherd-runs"
 
@@ -47,6 +47,7 @@ class Prometheus:
             for job, port in ports.items()
         ]
         scrape = {"job_name": "bullherd", "honor_labels": True, "static_configs": targets}
+        self._targets = len(targets)
         self._config = {
             "global": {"scrape_interval": "500ms", "scrape_timeout": "500ms", "evaluation_interval": "1s"},
             "rule_files": [str(rules)],
@@ -71,6 +72,8 @@ class Prometheus:
         )
         self._session = aiohttp.ClientSession(self._url)
         await self._when(self._answers, lambda: f"Prometheus to start:\n{(self._folder / 'log').read_text()}")
+        # It looks at its list of targets for some seconds first, and growth from before is no growth to it.
+        await self.until(f"count(up == 1) == {self._targets}")
         return self
 
     async def __aexit__(

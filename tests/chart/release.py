@@ -16,13 +16,13 @@ from typing import Any
 import yaml
 
 from tests.chart.rendering import CHART, ROOT, HelmError, helm_program
+from tests.fixtures.external_metrics import API_SERVICE
 
 NAME = "bullherd"
 OPERATOR = "system:serviceaccount:{namespace}:bullherd-operator"
 SERVER = "system:serviceaccount:{namespace}:bullherd-server"
 RESTRICTED = "pod-security.kubernetes.io/enforce=restricted"
 CLUSTER_KINDS = "clusterroles,clusterrolebindings,priorityclasses"
-API_SERVICE = "v1beta1.external.metrics.k8s.io"
 
 Values = dict[str, Any]
 
@@ -116,6 +116,15 @@ class Release:
     def until_no_pod_is_left(self) -> None:
         """helm waits for what it made, not for the pods of that."""
         self.cluster.kubectl("-n", self.namespace, "wait", "pod", "--all", "--for=delete", "--timeout=90s")
+
+    def kubeconfig_of(self, account: str, folder: Path) -> Path:
+        """What somebody logs in with as one of the release's ServiceAccounts."""
+        config: dict[str, Any] = yaml.safe_load(self.cluster.kubeconfig.read_text())
+        token = self.cluster.kubectl("-n", self.namespace, "create", "token", account).strip()
+        config["users"] = [{"name": config["contexts"][0]["context"]["user"], "user": {"token": token}}]
+        path = folder / f"{account}.kubeconfig"
+        path.write_text(yaml.safe_dump(config))
+        return path
 
     def secret(self, name: str, namespace: str | None = None) -> dict[str, str]:
         data = self.cluster.get("secret", name, "-n", namespace or self.namespace).get("data", {})

@@ -11,8 +11,9 @@ from typing import Any
 
 import pytest
 
-from tests.chart.release import API_SERVICE, Release, Values
+from tests.chart.release import Release, Values
 from tests.chart.rendering import CHART
+from tests.fixtures.external_metrics import API_SERVICE, ExternalMetricsApi
 
 pytestmark = pytest.mark.cluster
 
@@ -66,7 +67,7 @@ def notes(release: Release) -> str:
 
 @pytest.mark.parametrize("by", [None, "bullherd", "keda"], ids=["kubectl", "another bullherd", "keda"])
 def test_a_strangers_is_not_touched_and_taken_over_when_it_is_gone(
-    no_api_service: None, release: Release, no_pods: Values, by: str | None
+    external_metrics_api: ExternalMetricsApi, release: Release, no_pods: Values, by: str | None
 ) -> None:
     cluster = release.cluster
     cluster.kubectl("create", "-f", "-", stdin=json.dumps(strangers(by)))
@@ -88,7 +89,7 @@ def test_a_strangers_is_not_touched_and_taken_over_when_it_is_gone(
 
 
 def test_one_that_leads_here_is_used_whoever_made_it(
-    no_api_service: None, release: Release, no_pods: Values
+    external_metrics_api: ExternalMetricsApi, release: Release, no_pods: Values
 ) -> None:
     own = strangers(None)
     own["spec"]["service"] = {"namespace": release.namespace, "name": "bullherd-server", "port": 443}
@@ -99,7 +100,7 @@ def test_one_that_leads_here_is_used_whoever_made_it(
 
 
 def test_what_the_server_writes_survives_upgrade_and_rollback_and_goes_with_the_release(
-    no_api_service: None, release: Release, no_pods: Values, tmp_path: Path
+    external_metrics_api: ExternalMetricsApi, release: Release, no_pods: Values, tmp_path: Path
 ) -> None:
     release.install(no_pods, AUTO)
     cluster = release.cluster

@@ -12,6 +12,7 @@ import yaml
 from tests.chart.guides import CONNECTIONS, INSTALL, blocks
 from tests.chart.release import Release, Values, merge
 from tests.chart.rendering import ROOT, render
+from tests.fixtures.external_metrics import ExternalMetricsApi
 
 
 @pytest.mark.parametrize("values", blocks(CONNECTIONS, "yaml") + blocks(INSTALL, "yaml"))
@@ -33,7 +34,7 @@ helm() {
 
 @pytest.mark.e2e
 def test_the_commands_of_the_install_guide(
-    no_api_service: None, release: Release, whole: Values, tmp_path: Path
+    external_metrics_api: ExternalMetricsApi, release: Release, whole: Values, tmp_path: Path
 ) -> None:
     """In a namespace of the test's own and with the project's images; everything else is the page's."""
     release.cluster.kubectl("delete", "namespace", release.namespace)

@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from tests.chart.release import API_SERVICE, Cluster, Release
+from tests.chart.release import Cluster, Release
+from tests.fixtures.external_metrics import API_SERVICE
 
 pytestmark = pytest.mark.cluster
 

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from bullherd.settings import ServerSettings
-from tests.chart.release import API_SERVICE
 from tests.chart.rendering import HelmError, Rendered, notes, render
+from tests.fixtures.external_metrics import API_SERVICE
 
 
 @pytest.fixture(scope="module")

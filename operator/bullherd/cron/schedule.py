@@ -78,7 +78,7 @@ class CronSchedule:
         are shown last, but not both together. So while the clock repeats itself, two walks are needed; the
         second begins by so much earlier or later: for what comes once more, or for what has already been.
         """
-        local = moment.astimezone(self._zone).replace(tzinfo=None, microsecond=0, fold=0)
+        local = moment.astimezone(self._zone).replace(tzinfo=None, fold=0)
         first, second = self._offsets(local)
         return local, max(first - second, timedelta(0))
 

@@ -11,7 +11,7 @@ sleep and the bookmark in its stream.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Set
+from collections.abc import Awaitable, Callable, Set
 from contextlib import suppress
 
 from redis.asyncio import Redis
@@ -34,13 +34,19 @@ _NOBODY: frozenset[QueueKey] = frozenset()
 
 
 class Hints:
-    """Listens until ``run`` is cancelled; ``hint`` is called with the queues that deserve a look."""
+    """Listens until ``run`` is cancelled; ``look`` is to look at the queues that deserve it. It is awaited
+    before listening goes on, so that a look need not wait until Redis has gone through all streams again.
+    """
 
     def __init__(
-        self, endpoint: RedisEndpoint, redis: Redis, hint: Callable[[Set[QueueKey]], None], retry: float
+        self,
+        endpoint: RedisEndpoint,
+        redis: Redis,
+        look: Callable[[Set[QueueKey]], Awaitable[None]],
+        retry: float,
     ) -> None:
         self._listener = ActivityListener(endpoint, redis)
-        self._hint = hint
+        self._look = look
         self._retry = retry
         self._asleep: set[QueueKey] = set()
         self._changed = asyncio.Event()
@@ -85,7 +91,7 @@ class Hints:
                 await asyncio.sleep(self._retry)
                 continue
             if fresh:
-                self._hint(fresh)
+                await self._look(fresh)
             await asyncio.sleep(_FOLLOW_PAUSE)
 
     async def _hear(self, pulse: Pulse) -> None:
@@ -102,4 +108,4 @@ class Hints:
             if active:
                 await asyncio.sleep(_HINT_PAUSE)
                 # One that was woken stays in the wait that is under way: leaving it would cost a connection.
-                self._hint(active & self._asleep)
+                await self._look(active & self._asleep)

@@ -94,9 +94,10 @@ class ServerWatch:
         self._looks: dict[QueueKey, Look | None] = {}
         self._hinted: set[QueueKey] = set()
         self._read_now = asyncio.Event()
+        self._no_hint_left = asyncio.Event()
         self._client = connect(endpoint)
         self._reader = QueueReader(endpoint, self._client)
-        self._hints = Hints(endpoint, self._client, self._hint, retry=intervals.tick)
+        self._hints = Hints(endpoint, self._client, self._look, retry=intervals.tick)
         self.holders = HolderReader(endpoint, self._client)
 
     @property
@@ -168,6 +169,8 @@ class ServerWatch:
             hinted, self._hinted = self._hinted, set()
             queues += hinted.difference(queues) & self._readings.keys()
             readable = await self._read(queues, now)
+            if not self._hinted:
+                self._no_hint_left.set()
             if is_tick:
                 pause = tick if readable else min(pause * 2, _LONGEST_PAUSE)
                 next_tick_at = time.monotonic() + pause
@@ -178,9 +181,11 @@ class ServerWatch:
             if queues:
                 await asyncio.sleep(now + _READ_PAUSE - time.monotonic())
 
-    def _hint(self, queues: Set[QueueKey]) -> None:
+    async def _look(self, queues: Set[QueueKey]) -> None:
         self._hinted |= queues
+        self._no_hint_left.clear()
         self._read_now.set()
+        await self._no_hint_left.wait()
 
     def _to_check(self) -> list[QueueKey]:
         return [

@@ -177,3 +177,19 @@ async def test_the_set_that_is_listened_to_changes_four_times_a_second_at_most(
             watched.watch.set_asleep(QueueKey("bull", f"queue-{number}"), asleep=True)
             await asyncio.sleep(0.002)
         assert len(watched.redis.follows) <= 9
+
+
+@in_virtual_time
+async def test_what_was_heard_of_is_looked_at_before_listening_goes_on(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Redis goes through all streams to listen; the look must not wait for that."""
+    watched = Watched(monkeypatch, tick=60)
+    watched.watch.add(EMAILS)
+    async with watched.running():
+        await settled(watched)
+        watched.redis.slow_by = [0.4]
+        watched.redis.add(EMAILS, waiting=1)
+        await asyncio.sleep(0.5)
+    assert watched.reads_of() == [pytest.approx(SETTLED + 0.03)]
+    assert watched.redis.waits[-1] == pytest.approx(SETTLED + 0.43)

@@ -40,6 +40,7 @@ class Redis:
     active: set[QueueKey] = field(default_factory=set)
     deaf_to: set[QueueKey] = field(default_factory=set)
     follows: list[float] = field(default_factory=list)
+    waits: list[float] = field(default_factory=list)
     happened: asyncio.Event = field(default_factory=asyncio.Event)
     stalled: dict[QueueKey, tuple[str, ...] | QueueUnreadable] = field(default_factory=dict)
     checks: list[tuple[float, tuple[QueueKey, ...]]] = field(default_factory=list)
@@ -94,6 +95,7 @@ class Listener(Client):
 
     async def wait_for_activity(self, timeout: float) -> frozenset[QueueKey]:  # noqa: ASYNC109
         self.redis.unavailable()
+        self.redis.waits.append(now())
         self.redis.happened.clear()
         while not (active := self.followed & self.redis.active):
             with suppress(TimeoutError):

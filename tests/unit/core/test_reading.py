@@ -90,9 +90,7 @@ def test_the_next_moment_is_that_of_the_earliest_item_of_a_sleeper() -> None:
     tick=st.floats(0.2, 30),
     begun=st.lists(st.floats(0, 30), min_size=60, max_size=60),
 )
-def test_every_resting_queue_has_its_turn_in_time(
-    count: int, tick: float, begun: list[float]
-) -> None:
+def test_every_resting_queue_has_its_turn_in_time(count: int, tick: float, begun: list[float]) -> None:
     queues = [QueueKey("bull", str(number)) for number in range(count)]
     looks: dict[QueueKey, Look | None] = {
         queue: Look(AT - at, empty=True) for queue, at in zip(queues, begun, strict=False)

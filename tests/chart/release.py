@@ -26,6 +26,9 @@ CLUSTER_KINDS = "clusterroles,clusterrolebindings,priorityclasses"
 
 Values = dict[str, Any]
 
+AUTO: Values = {"server": {"externalMetrics": {"apiService": "auto"}}}
+"""The chart's own default, for releases that may have the APIService."""
+
 
 @dataclass(frozen=True)
 class Cluster:
@@ -137,9 +140,10 @@ class Release:
         ).strip()
 
     def until(self, what: str, jsonpath: str, value: str) -> None:
-        """Wait until a field of an object, like ``queuejob/orders``, has this value."""
-        condition = f"--for=jsonpath={jsonpath}={value}"
-        self.cluster.kubectl("-n", self.namespace, "wait", what, condition, "--timeout=60s")
+        """Wait until an object, like ``queuejob/orders``, is there and a field of it has this value."""
+        for condition in ("create", f"jsonpath={jsonpath}={value}"):
+            wait = ("wait", what, f"--for={condition}", "--timeout=60s")
+            self.cluster.kubectl("-n", self.namespace, *wait)
 
     def left(self) -> set[str]:
         """What exists with this release's label: kind/name."""

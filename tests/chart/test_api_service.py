@@ -11,39 +11,24 @@ from typing import Any
 
 import pytest
 
-from tests.chart.release import Release, Values
+from tests.chart.release import AUTO, Release, Values
 from tests.chart.rendering import CHART
-from tests.fixtures.external_metrics import API_SERVICE, ExternalMetricsApi
+from tests.fixtures.external_metrics import API_SERVICE, ExternalMetricsApi, api_service
 
 pytestmark = pytest.mark.cluster
 
-AUTO: Values = {"server": {"externalMetrics": {"apiService": "auto"}}}
 CERTIFICATE = base64.b64encode(b"a certificate").decode()
 
 
 def strangers(release: str | None) -> dict[str, Any]:
     """As another adapter brings it: by kubectl, or as a part of a Helm release."""
-    metadata: dict[str, Any] = {"name": API_SERVICE}
+    body = api_service("default", "another-adapter")
     if release:
-        metadata["annotations"] = {
+        body["metadata"]["annotations"] = {
             "meta.helm.sh/release-name": release,
             "meta.helm.sh/release-namespace": "default",
         }
-        metadata["labels"] = {"app.kubernetes.io/managed-by": "Helm"}
-    spec = {
-        "group": "external.metrics.k8s.io",
-        "version": "v1beta1",
-        "groupPriorityMinimum": 100,
-        "versionPriority": 100,
-        "insecureSkipTLSVerify": True,
-        "service": {"namespace": "default", "name": "another-adapter", "port": 443},
-    }
-    return {
-        "apiVersion": "apiregistration.k8s.io/v1",
-        "kind": "APIService",
-        "metadata": metadata,
-        "spec": spec,
-    }
+    return body
 
 
 def said(api_service: dict[str, Any]) -> tuple[Any, ...]:
@@ -91,9 +76,8 @@ def test_a_strangers_is_not_touched_and_taken_over_when_it_is_gone(
 def test_one_that_leads_here_is_used_whoever_made_it(
     external_metrics_api: ExternalMetricsApi, release: Release, no_pods: Values
 ) -> None:
-    own = strangers(None)
-    own["spec"]["service"] = {"namespace": release.namespace, "name": "bullherd-server", "port": 443}
-    release.cluster.kubectl("create", "-f", "-", stdin=json.dumps(own))
+    own = json.dumps(api_service(release.namespace))
+    release.cluster.kubectl("create", "-f", "-", stdin=own)
     release.install(no_pods, AUTO)
     assert "is not of this release, but leads to" in notes(release)
     assert release.cluster.may(release.server, "patch", f"apiservices.apiregistration.k8s.io/{API_SERVICE}")

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
 import yaml
 
-from tests.chart.release import Release
+from tests.chart.release import AUTO, Release
 from tests.chart.rendering import HelmError
+from tests.fixtures.external_metrics import API_SERVICE, ExternalMetricsApi, api_service
 
 pytestmark = pytest.mark.e2e
 
@@ -33,6 +35,8 @@ def queue_job(image: dict[str, str], connection: str = "default") -> str:
         "spec": {
             "queue": {"name": "mail"},
             "redis": {"connection": connection},
+            "concurrency": 1,
+            "scaling": {"maxReplicas": 2},
             "template": {"spec": {"terminationGracePeriodSeconds": 1, "containers": [container]}},
         },
     }
@@ -65,6 +69,41 @@ def test_an_item_in_the_embedded_redis_becomes_a_worker(release: Release, whole:
     release.until(f"deployment/{worker['metadata']['name']}", "{.status.readyReplicas}", "1")
     release.cluster.kubectl("-n", release.namespace, "delete", "queuejob", "mail", "--timeout=20s")
     release.until_no_pod_is_left()
+
+
+def autoscaler_active(field: str) -> str:
+    """The way to a field of that condition of a QueueJob."""
+    return f'{{.status.conditions[?(@.type=="AutoscalerActive")].{field}}}'
+
+
+def test_beside_another_adapter_it_scales_by_itself_and_after_it_by_an_hpa(
+    external_metrics_api: ExternalMetricsApi, release: Release, whole: dict[str, Any]
+) -> None:
+    """The cluster's one APIService is another's at first. The change of engine changes no replicas."""
+    cluster = release.cluster
+    strangers = api_service("default", "another-adapter")
+    cluster.kubectl("create", "-f", "-", stdin=json.dumps(strangers))
+    release.install(whole, AUTO)
+    apply(release, queue_job(whole["image"]))
+    release.until("queuejob/mail", autoscaler_active("reason"), "ExternalMetricsNotOurs")
+    release.redis("LPUSH", "bull:mail:wait", *map(str, range(1, 8)))
+    release.until("deployment/mail", "{.spec.replicas}", "2")
+    assert cluster.api_service()["spec"] == strangers["spec"]
+
+    cluster.kubectl("delete", "apiservice", API_SERVICE)
+    release.upgrade(whole, AUTO)
+    release.until(f"apiservice/{API_SERVICE}", '{.status.conditions[?(@.type=="Available")].status}', "True")
+    release.until("hpa/mail", '{.status.conditions[?(@.type=="ScalingActive")].status}', "True")
+    release.until("queuejob/mail", autoscaler_active("status"), "True")
+    assert cluster.get("deployment", "mail", "-n", release.namespace)["spec"]["replicas"] == 2
+    (metric,) = cluster.get("hpa", "mail", "-n", release.namespace)["status"]["currentMetrics"]
+    assert metric["external"]["metric"]["name"] == "bullherd_queue_backlog"
+    for component in ("operator", "server"):
+        logs = ("logs", "-l", f"app.kubernetes.io/component={component}", "--tail=-1")
+        assert "forbidden" not in cluster.kubectl("-n", release.namespace, *logs), "a right is missing"
+
+    cluster.helm("uninstall", "bullherd", "-n", release.namespace, "--wait", "--timeout", "120s")
+    assert cluster.api_service() is None
 
 
 def test_what_is_wrong_with_connections_is_told_and_heals(release: Release, whole: dict[str, Any]) -> None:

@@ -16,21 +16,26 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from dev.paths import this_checkout
+from tests.fixtures.external_metrics import ExternalMetricsApi, the_only_api_service
 from tests.fixtures.kubernetes import Namespace, apply_crds, kubectl, open_namespace
 from tests.fixtures.node import BullmqNode
 from tests.fixtures.operator import Connections, Operator, Operators, no_operator_that_watches_all
 from tests.fixtures.redis import RedisServer
+from tests.fixtures.server import SERVICE, Server, Servers
 
 
 @dataclass(frozen=True)
 class Stage:
-    """All of it; ``operator`` leads, and its connection "default" is ``redis``."""
+    """All of it; ``operator`` leads, and its connection "default" is ``redis``. ``server`` serves the
+    namespace's external metrics, if they are wanted.
+    """
 
     namespace: Namespace
     redis: RedisServer
     node: BullmqNode
     operators: Operators
     operator: Operator
+    server: Server | None
 
     @property
     def kubernetes_version(self) -> str:
@@ -53,8 +58,10 @@ class Stage:
 
 
 @asynccontextmanager
-async def stage() -> AsyncIterator[Stage]:
-    """Set it up, and take it down at the end."""
+async def stage(*, external_metrics: bool = False) -> AsyncIterator[Stage]:
+    """Set it up, and take it down at the end. HPAs work only with external metrics, which one server has in a
+    cluster.
+    """
     checkout = this_checkout()
     if not checkout.kubeconfig.exists():
         sys.exit("There is no cluster: `make cluster` first.")
@@ -74,4 +81,16 @@ async def stage() -> AsyncIterator[Stage]:
         connections.write("default", redis.endpoint)
         operators = Operators(checkout.kubeconfig, namespace, connections, folder)
         stack.push_async_callback(operators.close)
-        yield Stage(namespace, redis, node, operators, await operators.start())
+        if not external_metrics:
+            yield Stage(namespace, redis, node, operators, await operators.start(), None)
+            return
+        stack.enter_context(the_only_api_service(checkout.kubeconfig))
+        servers = Servers(checkout.kubeconfig, namespace, connections, folder)
+        stack.push_async_callback(servers.close)
+        api = ExternalMetricsApi(checkout.kubeconfig)
+        stack.callback(api.remove)
+        await api.install(namespace)
+        server = await servers.start()
+        await api.lead_to(namespace, server)
+        operator = await operators.start(METRICS_SERVICE=SERVICE)
+        yield Stage(namespace, redis, node, operators, operator, server)

@@ -1,9 +1,9 @@
 """Carrying out a plan: the requests about a QueueJob's Deployment and HPA, in an order that is safe to end at
 any point.
 
-An HPA that is not to be goes first, so that it does not undo what follows. Then the Deployment: replicas
-before the template, so that they always have an owner. An HPA that is to be comes last, for a Deployment that
-exists.
+The HPA comes first: one that is not to be would undo what follows, and one whose bounds are of before a wake
+would cut it back. Only for a Deployment that is not there yet it comes last. With the Deployment, replicas go
+before the template, so that they always have an owner.
 
 What the API server refuses is remembered for a while and told, not asked again at once: what refused it (a
 quota, a webhook) may change.
@@ -17,7 +17,7 @@ from typing import Literal
 import structlog
 
 from bullherd.controllers.registry import JobKey, Registry
-from bullherd.core.manifests import Manifest, fingerprint_of
+from bullherd.core.manifests import fingerprint_of
 from bullherd.core.observed import Observed, Refusal
 from bullherd.core.reconcile import Plan, failure_of
 from bullherd.kube.autoscalers import apply_autoscaler, delete_autoscaler
@@ -95,10 +95,15 @@ class WorkerObjects:
             await delete_autoscaler(self._kubernetes, *key, observed.autoscaler.uid)
             self._registry.autoscalers.remove(key)
             observed = replace(observed, autoscaler=None)
-        observed, error = await self._apply_deployment(key, observed, plan, now)
-        if plan.autoscaler is None or error is not None or observed.deployment is None:
-            return observed, error
-        return await self._apply_autoscaler(key, observed, plan.autoscaler, now)
+        steps = [self._apply_autoscaler, self._apply_deployment]
+        if observed.deployment is None:
+            steps.reverse()
+        error = None
+        for step in steps:
+            observed, error = await step(key, observed, plan, now)
+            if error is not None:
+                break
+        return observed, error
 
     async def _apply_deployment(
         self, key: JobKey, observed: Observed, plan: Plan, now: float
@@ -138,10 +143,12 @@ class WorkerObjects:
         return replace(observed, deployment=live), None
 
     async def _apply_autoscaler(
-        self, key: JobKey, observed: Observed, manifest: Manifest, now: float
+        self, key: JobKey, observed: Observed, plan: Plan, now: float
     ) -> tuple[Observed, KubernetesError | None]:
+        if plan.autoscaler is None or observed.deployment is None:
+            return observed, None
         try:
-            live = self._registry.autoscalers.put(await apply_autoscaler(self._kubernetes, manifest))
+            live = self._registry.autoscalers.put(await apply_autoscaler(self._kubernetes, plan.autoscaler))
         except KubernetesError as error:
             if error.unanswered:
                 raise

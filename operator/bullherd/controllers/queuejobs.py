@@ -122,6 +122,8 @@ class QueueJobReconciler:
             RETRY_REFUSED if settled.template_refusal or settled.autoscaler_refusal else None,
             RETRY_UNREADABLE if settled.redis_problem else None,
             _LOOK_AGAIN if plan.busy_unknown else None,
+            # The plan was for an HPA, and now it is for none.
+            0.0 if settled.autoscaler_refusal != observed.autoscaler_refusal else None,
         )
         return min(wait for wait in waits if wait is not None)
 

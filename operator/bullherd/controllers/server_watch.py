@@ -209,9 +209,11 @@ class ServerWatch:
                 answers = await self._reader.snapshots(queues, time.time())
         except RedisUnavailable as unavailable:
             self._metrics.redis_read_errors.labels(self._endpoint.address).inc()
+            self._metrics.redis_up.labels(self._endpoint.address).set(0)
             for queue in queues:
                 self._note(queue, asked_at, problem=str(unavailable))
             return False
+        self._metrics.redis_up.labels(self._endpoint.address).set(1)
         for queue, answer in answers.items():
             if isinstance(answer, QueueUnreadable):
                 self._note(queue, asked_at, problem=answer.reason)

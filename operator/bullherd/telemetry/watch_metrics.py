@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from prometheus_client.gc_collector import GCCollector
 from prometheus_client.platform_collector import PlatformCollector
 from prometheus_client.process_collector import ProcessCollector
@@ -32,6 +32,12 @@ class WatchMetrics:
             _SERVER,
             registry=self.registry,
         )
+        self.redis_up = Gauge(
+            "bullherd_redis_up",
+            "Whether the last read of a Redis server found it (1) or not (0)",
+            _SERVER,
+            registry=self.registry,
+        )
         self.stalled_items = Counter(
             "bullherd_stalled_items_total",
             "Items taken back from dead workers",
@@ -49,5 +55,5 @@ class WatchMetrics:
 
     def forget_server(self, server: str) -> None:
         """Remove every series of a Redis server that is no longer watched."""
-        for metric in (self.redis_read_seconds, self.redis_read_errors):
+        for metric in (self.redis_read_seconds, self.redis_read_errors, self.redis_up):
             metric.remove_by_labels({"server": server})

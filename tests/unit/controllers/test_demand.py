@@ -195,6 +195,7 @@ async def test_a_server_leaves_the_metrics_when_nobody_reads_it(
     await settle()
     metrics.redis_read_seconds.labels("here:6379/0").observe(0.1)
     metrics.redis_read_errors.labels("here:6379/0").inc()
+    metrics.redis_up.labels("here:6379/0").set(1)
     demand.forget(A)
     await settle()
     assert b"here:6379/0" in metrics.render()

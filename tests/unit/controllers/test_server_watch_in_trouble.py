@@ -52,6 +52,21 @@ async def test_redis_that_is_away_is_told_once_and_the_last_look_is_kept(
 
 
 @in_virtual_time
+async def test_the_metrics_tell_whether_redis_is_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    watched = Watched(monkeypatch)
+    watched.watch.add(EMAILS)
+    up = []
+    async with watched.running():
+        for away in (False, True, False):
+            watched.redis.away = away
+            await asyncio.sleep(20)
+            up.append(
+                watched.metrics.registry.get_sample_value("bullherd_redis_up", {"server": "redis:6379/0"})
+            )
+    assert up == [1, 0, 1]
+
+
+@in_virtual_time
 async def test_redis_that_is_away_is_asked_less_often(monkeypatch: pytest.MonkeyPatch) -> None:
     watched = Watched(monkeypatch)
     watched.watch.add(EMAILS)

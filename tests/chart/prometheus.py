@@ -25,7 +25,7 @@ import yaml
 
 from tests.fixtures.redis import free_port
 
-LIMIT_S = 10.0
+LIMIT_S = 30.0
 LOOK_S = 0.2
 POD_NAMESPACE = "where-bullherd-runs"
 

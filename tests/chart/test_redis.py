@@ -60,7 +60,8 @@ def test_a_new_chart_version_does_not_restart_redis() -> None:
 
 def test_a_password_from_an_existing_secret_is_never_rendered() -> None:
     rendered = embedded(existingSecret={"name": "mine", "passwordKey": "pass"})
-    assert [s["metadata"]["name"] for s in rendered.of_kind("Secret")] == ["bullherd-connections"]
+    secrets = {secret["metadata"]["name"] for secret in rendered.of_kind("Secret")}
+    assert secrets == {"bullherd-connections", "bullherd-server-tls"}
     container = stateful_set(rendered)["spec"]["template"]["spec"]["containers"][0]
     assert container["env"][0]["valueFrom"]["secretKeyRef"] == {"name": "mine", "key": "pass"}
     connection = rendered.connection("default")

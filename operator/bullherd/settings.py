@@ -141,7 +141,10 @@ class ServerSettings(ProcessSettings):
         description="<namespace>/<name> of the ConfigMap in which the API servers say who they are.",
     )
     stale_after_seconds: float = Field(
-        60.0, ge=1, description="A value that was read longer ago than this is not given out."
+        60.0,
+        ge=15,
+        description="A value that was read longer ago than this is not given out; empty queues are read each "
+        "10 s.",
     )
 
 

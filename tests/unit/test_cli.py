@@ -11,7 +11,7 @@ import pytest
 
 from bullherd import __version__
 from bullherd.cli import main
-from bullherd.settings import OperatorSettings
+from bullherd.settings import OperatorSettings, ProcessSettings, ServerSettings
 
 
 @pytest.fixture(autouse=True)
@@ -88,13 +88,39 @@ class TestSettings:
         start()
         assert started[0].watch_namespaces == ()
 
-    @pytest.mark.parametrize("name", OperatorSettings.model_fields)
-    def test_each_has_a_flag_and_a_description(self, name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    @pytest.mark.parametrize(
+        ("command", "settings"), [("operator", OperatorSettings), ("server", ServerSettings)]
+    )
+    def test_each_has_a_flag_and_a_description(
+        self, command: str, settings: type[ProcessSettings], capsys: pytest.CaptureFixture[str]
+    ) -> None:
         with pytest.raises(SystemExit) as ended:
-            main(["operator", "--help"])
+            main([command, "--help"])
         assert ended.value.code == 0
-        assert f"--{name.replace('_', '-')} " in capsys.readouterr().out
-        assert OperatorSettings.model_fields[name].description
+        told = capsys.readouterr().out
+        for name, field in settings.model_fields.items():
+            assert f"--{name.replace('_', '-')} " in told
+            assert field.description, name
+
+    def test_those_of_the_server(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        given: list[ServerSettings] = []
+
+        async def run_server(settings: ServerSettings) -> int:
+            given.append(settings)
+            return 7
+
+        monkeypatch.setattr("bullherd.server.run.run_server", run_server)
+        monkeypatch.setenv("BULLHERD_SERVICE_NAME", "metrics")
+        with pytest.raises(SystemExit) as ended:
+            main(["server", "--stale-after-seconds", "30", "--https-port", "8443"])
+        assert ended.value.code == 7, "the server's own exit status"
+        (settings,) = given
+        assert (settings.service_name, settings.stale_after_seconds, settings.https_port) == (
+            "metrics",
+            30,
+            8443,
+        )
+        assert settings.certificate_secret == "bullherd-server-tls"
 
 
 class TestHelp:
@@ -108,6 +134,7 @@ class TestHelp:
         "words",
         [
             "operator Run the operator: watch QueueJobs and scale their workers.",
+            "server Run the server: external metrics for HPAs, as an aggregated API.",
             "crds Write the CustomResourceDefinitions, one file each, from the models.",
             "reference Write the reference pages, one file each, from the models.",
             "version Print the version.",

@@ -85,7 +85,10 @@ class WatchedQueues:
     def seen(self, key: JobKey) -> bool:
         """Note that the queue of a QueueJob shows something new; True when that is that it cannot be read."""
         self._news.set()
-        return self._demand.reading(key).problem is not None
+        reading = self._demand.reading(key)
+        # An empty queue tells by its events when that ends, and need not be read all the time.
+        self._demand.set_asleep(key, reading.snapshot is not None and reading.snapshot.backlog == 0)
+        return reading.problem is not None
 
     def refusal(self, namespace: str) -> Refusal | None:
         """Why nobody knows which queues there are in a namespace; None when it is known."""

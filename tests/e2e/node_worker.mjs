@@ -1,6 +1,6 @@
 /*
  * An ordinary BullMQ worker of a Node app, as it is written where nobody has heard of Bullherd: everything it knows is in
- * the usual variables. tests/e2e/test_node_worker.py runs it with those of a worker pod, node_worker.Dockerfile in pods.
+ * the usual variables. node_worker.Dockerfile makes the image of it.
  */
 import { createRequire } from "node:module";
 import path from "node:path";

@@ -158,3 +158,12 @@ def workers(namespace: Namespace, queuejob: str) -> list[Body]:
         for pod in namespace.all("Pod")
         if pod["metadata"].get("labels", {}).get("bullherd.dev/queuejob") == queuejob
     ]
+
+
+def exit_code(pod: Body) -> int | None:
+    """How its container ended; None while it runs, or if nobody told."""
+    for status in pod["status"].get("containerStatuses", []):
+        if ended := status["state"].get("terminated"):
+            code: int = ended["exitCode"]
+            return code
+    return None

@@ -11,7 +11,7 @@ import random
 from collections import Counter
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 import pytest_asyncio
@@ -19,11 +19,14 @@ import pytest_asyncio
 from tests.cluster.queuejobs import ready, replicas
 from tests.e2e.conftest import Echo, Measured
 from tests.e2e.echo import echo_queuejob
-from tests.e2e.pods import PodLogs, workers
+from tests.e2e.node_pods import node_image, node_queuejob
+from tests.e2e.pods import PodLogs, exit_code, workers
 from tests.fixtures.kubernetes import Body, Namespace
-from tests.fixtures.node import BullmqNode, Item, NodeQueue, install
+from tests.fixtures.node import BullmqNode, Item, Major, NodeQueue
 
 pytestmark = [pytest.mark.e2e, pytest.mark.cluster, pytest.mark.node]
+
+Kind = Literal["python"] | Major
 
 CUTS = 100
 """By each kind of workers: 300 in all."""
@@ -81,16 +84,8 @@ def cuts(place: Namespace, queuejob: str) -> list[Cut]:
         labels = versions[-1].body["metadata"].get("labels", {})
         leaving = [one for one in versions if "deletionTimestamp" in one.body["metadata"]]
         if labels.get("bullherd.dev/queuejob") == queuejob and leaving:
-            found.append(Cut(name, leaving[0].at, _exit_code(versions[-1].body)))
+            found.append(Cut(name, leaving[0].at, exit_code(versions[-1].body)))
     return found
-
-
-def _exit_code(pod: Body) -> int | None:
-    for status in pod["status"].get("containerStatuses", []):
-        if ended := status["state"].get("terminated"):
-            code: int = ended["exitCode"]
-            return code
-    return None
 
 
 def staying(place: Namespace, queuejob: str) -> list[Body]:
@@ -112,31 +107,23 @@ def held_at(cut: Cut, items: list[Item]) -> int:
 
 
 @pytest.fixture(params=["python", "v5", "v6"])
-def kind(request: pytest.FixtureRequest) -> str:
+def kind(request: pytest.FixtureRequest) -> Kind:
     """Whose workers: ours, or bullmq's in one of its majors."""
-    chosen: str = request.param
+    chosen: Kind = request.param
     return chosen
 
 
-def node_image(images: Mapping[str, str]) -> str:
-    """That of node_worker.Dockerfile, which holds both majors."""
-    install("v5")
-    install("v6")
-    return images["bullherd-node-worker"]
-
-
 @pytest_asyncio.fixture
-async def worked(kind: str, place: Namespace, images: Mapping[str, str]) -> str:
+async def worked(kind: Kind, place: Namespace, images: Mapping[str, str]) -> str:
     """The name of a QueueJob, and of its queue, whose pods are of that kind."""
     name = f"waves-{kind}"
-    body = echo_queuejob(name, "", concurrency=CONCURRENCY, engine="Direct", maxReplicas=MOST)
-    (container,) = body["spec"]["template"]["spec"]["containers"]
+    arguments: dict[str, Any] = {"concurrency": CONCURRENCY, "engine": "Direct", "maxReplicas": MOST}
     if kind == "python":
-        container["image"] = await asyncio.to_thread(images.__getitem__, "bullherd-worker")
+        image = await asyncio.to_thread(images.__getitem__, "bullherd-worker")
+        body = echo_queuejob(name, image, **arguments)
     else:
-        container["image"] = await asyncio.to_thread(node_image, images)
-        container["args"] = [f"/app/{kind}"]
-        del container["ports"], container["readinessProbe"]
+        image = await asyncio.to_thread(node_image, images)
+        body = node_queuejob(name, image, kind, **arguments)
     await place.create(body)
     await ready(place, name)
     return name

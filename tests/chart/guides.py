@@ -1,4 +1,6 @@
-"""The fenced blocks of docs/install.md and docs/connections.md: what stands there is run by the tests."""
+"""The fenced blocks of docs/install.md, connections.md and autoscaling.md: what stands there is run by the
+tests.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +11,7 @@ from tests.chart.rendering import ROOT
 
 INSTALL = ROOT / "docs" / "install.md"
 CONNECTIONS = ROOT / "docs" / "connections.md"
+AUTOSCALING = ROOT / "docs" / "autoscaling.md"
 
 
 def blocks(page: Path, language: str) -> list[str]:

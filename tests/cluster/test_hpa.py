@@ -216,7 +216,7 @@ async def test_a_redis_that_is_away_holds_the_replicas_and_comes_back(
     bullmq_node_6: BullmqNode,
 ) -> None:
     await external_metrics_api.install(namespace)
-    await external_metrics_api.lead_to(namespace, await start_server(STALE_AFTER_SECONDS="5"))
+    await external_metrics_api.lead_to(namespace, await start_server(STALE_AFTER_SECONDS="15"))
     queue = bullmq_node_6.queue("orders")
     await queue.add_bulk(range(4))
     await namespace.create(hpa(cooldownSeconds=0))
@@ -226,7 +226,7 @@ async def test_a_redis_that_is_away_holds_the_replicas_and_comes_back(
     redis_server.freeze()
     await ready(namespace, "orders", "QueueUnreadable", 30)
     # The server has given no value for so long that the HPA has failed to get one.
-    await namespace.until("HorizontalPodAutoscaler", "orders", lambda body: not _reads_its_metric(body), 60)
+    await namespace.until("HorizontalPodAutoscaler", "orders", lambda body: not _reads_its_metric(body), 90)
     assert steps(namespace, "orders")[-1] == 4
     redis_server.thaw()
 

@@ -1,9 +1,7 @@
 """The ledger of the budgets: who has asked for how many replicas, and what each was granted.
 
-A grant may be about to be taken until its QueueJob asks again and says what it has by then; until then it
-counts as taken. What it has may come from a watch that is a moment behind its own last write, so the last
-grant before an ask still counts for that ask, too: a grant is given to others only once it has been lowered
-and its QueueJob has come back.
+What a QueueJob was told it may have counts as taken until it has been told less and has come back since, its
+write behind it: what it says it has may come from a watch that is a moment late.
 
 A new leader grants nothing before it knows what everybody has (``begin``): the first to ask would otherwise
 be given what others hold.
@@ -29,49 +27,59 @@ class Budgets:
         self._begun = False
         self._asks: dict[JobKey, Ask] = {}
         self._grants: dict[JobKey, Grant] = {}
+        self._told: dict[JobKey, int] = {}
+        """What it was told last that it may have."""
         self._allowed: dict[JobKey, int] = {}
+        """The most that it may be about to take."""
         self._loads = _Loads()
         self._enough = True
         """Whether everybody may have what it wants: then an ask that fits is nobody else's matter."""
 
     def begin(self, asks: Iterable[Ask]) -> None:
         """Start to grant, given what everybody has; who has already asked has said so itself."""
-        for ask in asks:
-            if ask.key not in self._asks:
-                self._note(ask)
         self._begun = True
-        self._share_out()
+        if self.limits:
+            for ask in asks:
+                if ask.key not in self._asks:
+                    self._note(ask)
+            self._share_out()
 
     def grant(self, ask: Ask) -> Grant:
         """Note what a QueueJob wants and say what it may have."""
         if not self.limits:
             return Grant(ask.wanted, ask.wanted)
-        before = self._grants.get(ask.key)
-        if ask == self._asks.get(ask.key) and before is not None and before.now == self._allowed[ask.key]:
-            return before
-        self._note(ask)
-        if not self._begun:
-            self._grants[ask.key] = Grant(ask.current, ask.current, _NOT_BEGUN)
-        elif self._enough and self._loads.within(self.limits, ask.key[0]):
-            self._put(ask.key, Grant(wanted := max(ask.wanted, min(ask.busy, ask.current)), wanted))
-        else:
-            self._share_out(asking=ask.key)
-        return self._grants[ask.key]
+        if ask != self._asks.get(ask.key) or self._allowed[ask.key] != self._told.get(ask.key):
+            self._note(ask)
+            self._weigh(ask)
+        grant = self._grants[ask.key]
+        self._told[ask.key] = grant.now
+        if self._allowed[ask.key] > max(ask.current, grant.now):
+            # Nothing that it writes now will be seen and bring it back.
+            self._wake(ask.key)
+        return grant
 
     def forget(self, key: JobKey) -> None:
         """It is gone, and what it had is free."""
         if self._asks.pop(key, None) is None:
             return
-        self._grants.pop(key, None)
-        self._allowed.pop(key, None)
+        for known in (self._grants, self._told, self._allowed):
+            known.pop(key, None)
         self._loads.put(key, 0)
         if self._begun and not self._enough:
             self._share_out()
 
+    def _weigh(self, ask: Ask) -> None:
+        if not self._begun:
+            self._put(ask.key, Grant(ask.current, ask.current, _NOT_BEGUN))
+        elif self._enough and self._loads.within(self.limits, ask.key[0]):
+            share = max(ask.wanted, min(ask.busy, ask.current))
+            self._put(ask.key, Grant(share, share))
+        else:
+            self._share_out(asking=ask.key)
+
     def _note(self, ask: Ask) -> None:
-        before = self._grants.get(ask.key)
         self._asks[ask.key] = ask
-        self._allowed[ask.key] = before.now if before is not None else 0
+        self._allowed[ask.key] = self._told.get(ask.key, 0)
         self._loads.put(ask.key, max(ask.wanted, ask.current, self._allowed[ask.key]))
 
     def _share_out(self, asking: JobKey | None = None) -> None:

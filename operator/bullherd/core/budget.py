@@ -175,7 +175,7 @@ class _Reasons:
     def of(self, ask: Ask, target: int, now: int) -> str:
         if target >= ask.wanted:
             return f"needs {ask.wanted}, may have {now} until others have shrunk"
-        until = "" if now == target else f", {now} until others have shrunk"
+        until = "" if now == target else f" ({now} until others have shrunk)"
         namespace = ask.key[0]
         if namespace not in self._full:
             self._full[namespace] = self._limit_reached(namespace)

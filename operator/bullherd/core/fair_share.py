@@ -12,9 +12,10 @@ def even_shares(least: Sequence[int], most: Sequence[int], room: float) -> list[
     All stop at one level: who began above it has not risen, who wants less has enough. What cannot be divided
     among those at the level goes to the first of them, one each.
     """
+    room = max(0, room)
     if sum(most) - sum(least) <= room:
         return list(most)
-    level, spare = _level(least, most, max(0, int(room)))
+    level, spare = _level(least, most, int(room))
     shares = []
     for low, high in zip(least, most, strict=True):
         share = max(low, min(high, level))

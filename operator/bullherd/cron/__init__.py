@@ -12,7 +12,7 @@ purpose: its measure is BullMQ's cron-parser, which runs a daily job once, whate
 
 No library does this. croniter reads other things than robfig in the same text (reversed ranges, ``7``,
 ``L``), is wrong across clock changes, and BullMQ pins it to an old version; so the text must be read here,
-and what is left of a schedule then is sorted numbers. In the tests croniter is the second opinion on those.
+and what is left of a schedule then is sorted numbers.
 """
 
 from bullherd.cron.schedule import CronSchedule, zone_named

@@ -1,7 +1,8 @@
 """What an aggregated API says of itself: which resources it has, in the old and the new form of discovery.
 
 The API server asks ``/apis`` for the new one, an ``APIGroupDiscoveryList``; others go from ``/apis`` to the
-group to its version. Both say the same. There is no OpenAPI document: the API server takes a 404 for that.
+group to its version. Both say the same. The API server also asks for OpenAPI, in both of its forms, and
+complains for ever where there is none; ours describe nothing, for nobody makes clients of them.
 """
 
 from __future__ import annotations
@@ -26,6 +27,8 @@ def discovery(path: str, accept: str, version: str) -> tuple[dict[str, Any], str
         "/apis": {"kind": "APIGroupList", "apiVersion": "v1", "groups": [_GROUP]},
         f"/apis/{GROUP}": {"kind": "APIGroup", "apiVersion": "v1", **_GROUP},
         f"/apis/{GROUP}/{VERSION}": _resources(),
+        "/openapi/v2": {"swagger": "2.0", "info": {"title": "Bullherd", "version": version}, "paths": {}},
+        "/openapi/v3": {"paths": {}},
         "/version": _version(version),
     }
     document = documents.get(path)

@@ -81,7 +81,7 @@ def test_the_version() -> None:
 
 @pytest.mark.parametrize(
     "path",
-    ["/", "/api", "/apis/", "/apis/apps", f"/apis/{GROUP}/v1", "/openapi/v2", "/openapi/v3", "/metrics"],
+    ["/", "/api", "/apis/", "/apis/apps", f"/apis/{GROUP}/v1", "/openapi", "/openapi/v1", "/metrics"],
 )
 def test_nothing_else(path: str) -> None:
     assert discovery(path, "application/json", "0.1.0") is None

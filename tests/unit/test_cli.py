@@ -11,6 +11,7 @@ import pytest
 
 from bullherd import __version__
 from bullherd.cli import main
+from bullherd.core.budget import Limits
 from bullherd.settings import OperatorSettings, ProcessSettings, ServerSettings
 
 
@@ -87,6 +88,51 @@ class TestSettings:
         monkeypatch.setenv("BULLHERD_WATCH_NAMESPACES", "")
         start()
         assert started[0].watch_namespaces == ()
+
+    def test_without_limits_there_are_no_budgets(
+        self, started: list[OperatorSettings], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setenv("BULLHERD_MAX_TOTAL_REPLICAS", "0")
+        monkeypatch.setenv("BULLHERD_NAMESPACE_BUDGETS", "")
+        start()
+        assert started[0].budget_limits == Limits()
+
+    def test_budgets_are_json(self, started: list[OperatorSettings], monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("BULLHERD_MAX_TOTAL_REPLICAS", "100")
+        monkeypatch.setenv("BULLHERD_NAMESPACE_BUDGETS", '{"shop": 50, "mail": 0, "*": 20}')
+        start()
+        assert started[0].budget_limits == Limits(100, {"shop": 50, "mail": 0}, 20)
+
+    def test_budgets_may_be_a_flag(self, started: list[OperatorSettings]) -> None:
+        start("--namespace-budgets", '{"shop": 50}')
+        assert started[0].budget_limits == Limits(None, {"shop": 50})
+
+    @pytest.mark.parametrize(
+        ("text", "why"),
+        [
+            ('{"shop": 50', "it is no JSON ("),
+            ("shop=50", "it is no JSON ("),
+            ("[50]", "it is no JSON object"),
+            ("50", "it is no JSON object"),
+            ('{"Shop": 50}', "'Shop' is no name of a namespace"),
+            ('{"": 50}', "'' is no name of a namespace"),
+            ('{"shop": "50"}', 'shop has "50", which is no number of replicas'),
+            ('{"shop": -1}', "shop has -1, which is no number of replicas"),
+            ('{"*": 1.5}', "* has 1.5, which is no number of replicas"),
+            ('{"shop": true}', "shop has true, which is no number of replicas"),
+            ('{"shop": null}', "shop has null, which is no number of replicas"),
+        ],
+    )
+    def test_budgets_that_cannot_be_read_are_explained(
+        self, text: str, why: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        monkeypatch.setenv("BULLHERD_NAMESPACE_BUDGETS", text)
+        with pytest.raises(SystemExit) as ended:
+            main(["operator"])
+        assert ended.value.code == 2
+        told = capsys.readouterr().err
+        assert f"--namespace-budgets (BULLHERD_NAMESPACE_BUDGETS) is {text!r}: {why}" in told
+        assert 'Write namespaces with their most replicas, such as {"shop": 50, "*": 20}' in told
 
     @pytest.mark.parametrize(
         ("command", "settings"), [("operator", OperatorSettings), ("server", ServerSettings)]

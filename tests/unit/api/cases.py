@@ -37,6 +37,19 @@ def with_container(**fields: Any) -> Body:
     return with_pod(containers=[container])
 
 
+MORNINGS: Body = {
+    "schedule": "45 8 * * 1-5",
+    "timeZone": "Europe/Berlin",
+    "duration": "2h30m",
+    "minReplicas": 5,
+}
+
+
+def with_floors(*floors: Body) -> Body:
+    """A QueueJob with these floors."""
+    return queuejob(scaling={"floors": list(floors)})
+
+
 @dataclass(frozen=True)
 class Accepted:
     """``because`` reads after "accepts"."""
@@ -111,7 +124,17 @@ ACCEPTED = (
                 "maxScaleUpPerSecond": 10_000,
                 "behavior": {"scaleUp": {"policies": [{"type": "Pods", "value": 4, "periodSeconds": 15}]}},
                 "extraMetrics": [{"type": "Resource", "resource": {"name": "cpu"}}],
+                "floors": [MORNINGS],
             }
+        ),
+    ),
+    Accepted("as many floors as there may be", with_floors(*[MORNINGS] * 20)),
+    Accepted(
+        "floors in every spelling",
+        with_floors(
+            {"schedule": "@weekly", "duration": "168h", "minReplicas": 10_000},
+            {"schedule": " */15  9-17/2 1,15 JAN-jun ? ", "duration": "45s", "minReplicas": 1},
+            {"schedule": "30 0 8 * * *", "timeZone": "Etc/GMT+2", "duration": "0h90m", "minReplicas": 1},
         ),
     ),
     Accepted(
@@ -153,6 +176,9 @@ _PREFIX = "a prefix is printable ASCII without spaces, and its last character is
 _ONE_REDIS = "give exactly one of connection"
 _INLINE_ONLY = "port, db, username, passwordSecretRef and tls go with host"
 _HOST = "host is a host name or an IP address alone"
+_SCHEDULE = "a schedule has five fields (minute, hour, day of month, month, day of week)"
+_TIME_ZONE = "a time zone is an IANA name such as Europe/Berlin or UTC"
+_DURATION = "a duration is hours, minutes and seconds, such as 2h30m, 90m or 45s"
 _SECRET_NAME = "a name has only lower case letters, digits, '-' and '.'"
 
 REFUSED = (
@@ -299,6 +325,31 @@ REFUSED = (
         queuejob(scaling={"cooldownSeconds": 86_401}),
         "spec.scaling.cooldownSeconds",
         "less than or equal to 86400",
+    ),
+    Refused("too many floors", with_floors(*[MORNINGS] * 21), "spec.scaling.floors", "at most 20 items"),
+    *(
+        Refused(
+            f"{because} of a floor", with_floors(MORNINGS | fields), f"spec.scaling.floors[0].{path}", words
+        )
+        for because, fields, path, words in (
+            ("four fields in the schedule", {"schedule": "45 8 * *"}, "schedule", _SCHEDULE),
+            ("a time zone in the schedule", {"schedule": "TZ=UTC 45 8 * * *"}, "schedule", _SCHEDULE),
+            ("an interval as the schedule", {"schedule": "@every 5m"}, "schedule", _SCHEDULE),
+            ("an offset as the time zone", {"timeZone": "+01:00"}, "timeZone", _TIME_ZONE),
+            ("no duration", {"duration": "0h0m0s"}, "duration", _DURATION),
+            ("a duration without a unit", {"duration": "90"}, "duration", _DURATION),
+            ("a duration in days", {"duration": "1d"}, "duration", _DURATION),
+            ("a duration from small to large", {"duration": "30m2h"}, "duration", _DURATION),
+            ("a duration with a newline at its end", {"duration": "2h\n"}, "duration", _DURATION),
+            ("a duration of more than a week", {"duration": "168h1s"}, "duration", _DURATION),
+            (
+                "the longest duration that can be written",
+                {"duration": "999999h999999m999999s"},
+                "duration",
+                _DURATION,
+            ),
+            ("no replicas", {"minReplicas": 0}, "minReplicas", "greater than or equal to 1"),
+        )
     ),
     Refused("no template", queuejob(template=None), "spec.template", ""),
     Refused("a template without a pod", queuejob(template={"metadata": {}}), "spec.template.spec", ""),

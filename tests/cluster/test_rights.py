@@ -87,7 +87,7 @@ async def test_a_namespace_without_rights_holds_up_no_other(
             kubeconfig=kubeconfig, WATCH_NAMESPACES=f"{closed.name},{namespace.name}"
         )
         told = await operator.event("queuejobs_not_listed", namespace=closed.name)
-        assert "may the operator's ServiceAccount list queuejobs" in told["hint"]
+        assert "may its ServiceAccount list queuejobs" in told["hint"]
         await ready(namespace, "early")
 
         await namespace.create(queuejob("late"))

@@ -31,7 +31,7 @@ _FIRST_LIST_RETRY = 2.0
 
 
 _HINTS = {
-    403: "may the operator's ServiceAccount list queuejobs there? The chart's watchNamespaces grants it",
+    403: "may its ServiceAccount list queuejobs there? The chart's watchNamespaces grants it",
     404: "is the CRD installed?",
 }
 

@@ -257,7 +257,9 @@ async def test_a_namespace_without_rights_holds_up_no_other() -> None:
     assert now() == 0
     assert cluster.registry.keys == [("shop", "emails"), ("spam", "emails")]
     assert [(line["event"], line["namespace"]) for line in logs] == [("queuejobs_not_listed", "mail")]
-    assert "may the operator's ServiceAccount list queuejobs" in logs[0]["hint"]
+    assert "may its ServiceAccount list queuejobs" in logs[0]["hint"]
+    assert [resync.has_listed(namespace) for namespace in ("shop", "mail", "spam")] == [True, False, True]
+    assert [resync.watches(namespace) for namespace in ("shop", "mail", "else")] == [True, True, False]
 
 
 @in_virtual_time
@@ -271,6 +273,7 @@ async def test_rights_that_are_lost_do_not_delete_what_is_known() -> None:
         await asyncio.sleep(3 * INTERVAL + 1)
         assert sorted(cluster.registry.keys) == [("mail", "emails"), KEY]
         assert cluster.pulse.beats == 3
+        assert cluster.resync.has_listed("shop")
         cluster.delete(seen=False)
         await asyncio.sleep(INTERVAL + 10)
         assert cluster.registry.keys == [("mail", "emails")]

@@ -13,7 +13,8 @@ export PIP_CONSTRAINT := constraints.txt
 export PIP_BUILD_CONSTRAINT := constraints.txt
 
 .PHONY: help cluster down status images demo install lint format crds bench test \
-        test-unit test-dev test-redis test-worker test-webapp test-aggregation test-cluster test-chart test-e2e
+        test-unit test-dev test-redis test-worker test-webapp test-aggregation test-cluster test-server test-chart \
+        test-e2e
 
 help: ## List what there is to make
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -81,7 +82,7 @@ test-redis test-worker test-webapp test-aggregation: test-%: $(VENV)/started ## 
 	$(DEV) install tests
 	$(PYTEST) tests/$* $(ARGS)
 
-test-cluster test-chart test-e2e: test-%: $(VENV)/started ## Against the cluster
+test-cluster test-server test-chart test-e2e: test-%: $(VENV)/started ## Against the cluster
 	$(DEV) install all
 	$(PYTEST) tests/$* $(ARGS)
 

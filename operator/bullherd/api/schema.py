@@ -31,6 +31,9 @@ def _structural(node: dict[str, Any], definitions: dict[str, Any]) -> dict[str, 
         match keyword:
             case "title" | "$defs":
                 continue
+            case "properties" if not value:
+                # An object of which nothing is named; the API server drops the word.
+                continue
             case "description":
                 schema[keyword] = " ".join(value.split())
             case "properties":

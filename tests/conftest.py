@@ -5,6 +5,7 @@ pytest_plugins = [
     "tests.fixtures.node",
     "tests.fixtures.cluster",
     "tests.fixtures.kubernetes",
+    "tests.fixtures.api_proxy",
     "tests.fixtures.process",
     "tests.fixtures.operator",
     "tests.fixtures.server",

@@ -29,11 +29,9 @@ from bullherd.controllers.workqueue import WorkQueue
 from bullherd.handlers import register_handlers
 from bullherd.kube.client import Kubernetes
 from bullherd.kube.leases import LeaseHolder
-from bullherd.process import first_of, keep_reading, run_kopf, stop_on_signals
+from bullherd.process import begun, first_of, keep_reading, run_kopf
 from bullherd.settings import OperatorSettings
 from bullherd.telemetry.health import Health
-from bullherd.telemetry.http import serve_telemetry
-from bullherd.telemetry.logs import configure_logs
 from bullherd.telemetry.metrics import OperatorMetrics
 
 log = structlog.get_logger(__name__)
@@ -41,14 +39,8 @@ log = structlog.get_logger(__name__)
 
 async def run_operator(settings: OperatorSettings) -> int:
     """Run until a signal (returns 0) or until something that must not end has ended (returns 1)."""
-    configure_logs(settings.log_format, settings.log_level)
-    health, metrics = Health(), OperatorMetrics()
-    stopping = asyncio.Event()
-    stop_on_signals(stopping)
-    async with (
-        serve_telemetry(settings.http_host, settings.http_port, health, metrics),
-        await Kubernetes.connect() as kubernetes,
-    ):
+    metrics = OperatorMetrics()
+    async with begun(settings, metrics) as (health, kubernetes, stopping):
         # As client-go: two processes that were given one name must not take each other for themselves.
         identity = f"{settings.pod_name}_{token_hex(4)}"
         lease_pulse = health.pulse("lease", 4 * settings.lease_duration_seconds)

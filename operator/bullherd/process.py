@@ -1,5 +1,5 @@
-"""What a process of Bullherd is made of, whichever it is: how it ends, Kopf and its watches, and connections
-that are read again.
+"""What a process of Bullherd is made of, whichever it is: what it stands on, how it ends, Kopf and its
+watches, and connections that are read again.
 
 Our own tasks are made before Kopf's: on its way out Kopf cancels every task in the loop that is younger than
 itself. Whatever of a process' tasks ends first ends the process; a restart is the honest repair.
@@ -9,19 +9,42 @@ from __future__ import annotations
 
 import asyncio
 import signal
-from collections.abc import Callable, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import asynccontextmanager
 from typing import Any
 
 import kopf
 
 from bullherd.controllers.connections import Connections
 from bullherd.handlers import kopf_settings
+from bullherd.kube.client import Kubernetes
 from bullherd.settings import ProcessSettings
+from bullherd.telemetry.health import Health
+from bullherd.telemetry.http import serve_telemetry
+from bullherd.telemetry.logs import configure_logs
+from bullherd.telemetry.watch_metrics import WatchMetrics
 
 _CONNECTIONS_RELOAD = 5.0
 """Seconds between two looks at the folder of connections; the kubelet itself takes up to a minute to change
 it.
 """
+
+
+@asynccontextmanager
+async def begun(
+    settings: ProcessSettings, metrics: WatchMetrics
+) -> AsyncIterator[tuple[Health, Kubernetes, asyncio.Event]]:
+    """Logs, telemetry and the API server, for as long as the context lasts. The event is set when somebody
+    asks the process to end.
+    """
+    configure_logs(settings.log_format, settings.log_level)
+    health, stopping = Health(), asyncio.Event()
+    stop_on_signals(stopping)
+    async with (
+        serve_telemetry(settings.http_host, settings.http_port, health, metrics),
+        await Kubernetes.connect() as kubernetes,
+    ):
+        yield health, kubernetes, stopping
 
 
 def stop_on_signals(stopping: asyncio.Event) -> None:

@@ -8,35 +8,23 @@ from __future__ import annotations
 import asyncio
 import random
 import time
-from collections.abc import AsyncIterator
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 import pytest
-import pytest_asyncio
 
 from bullherd.api import QueueJob
 from bullherd.core.connection import Connection
 from bullherd.core.deployment import worker_deployment
 from bullherd.kube.deployments import TEMPLATE_MANAGER
-from tests.cluster.proxy import ApiProxy
 from tests.cluster.queuejobs import desired, queuejob, ready, replicas, steps
+from tests.fixtures.api_proxy import ApiProxy
 from tests.fixtures.kubernetes import Namespace
 from tests.fixtures.node import BullmqNode
 from tests.fixtures.operator import Connections, Operator, StartOperator
 from tests.fixtures.redis import RedisServer
 
 pytestmark = [pytest.mark.cluster, pytest.mark.redis, pytest.mark.node]
-
-
-@pytest_asyncio.fixture
-async def proxy(cluster: Any, tmp_path: Path) -> AsyncIterator[ApiProxy]:
-    """A way to the API server that can be cut."""
-    started = ApiProxy(cluster.kubeconfig, tmp_path)
-    await started.start()
-    yield started
-    await started.close()
 
 
 def at(event: dict[str, Any]) -> float:
@@ -103,12 +91,12 @@ async def test_a_lost_lease_ends_the_process(namespace: Namespace, operator: Ope
 
 
 async def test_a_leader_that_is_cut_off_ends_before_a_standby_leads(
-    namespace: Namespace, start_operator: StartOperator, proxy: ApiProxy
+    namespace: Namespace, start_operator: StartOperator, api_proxy: ApiProxy
 ) -> None:
-    leader = await start_operator(kubeconfig=proxy.kubeconfig, LEASE_DURATION_SECONDS="4")
+    leader = await start_operator(kubeconfig=api_proxy.kubeconfig, LEASE_DURATION_SECONDS="4")
     standby = await start_operator(leading=False, LEASE_DURATION_SECONDS="4")
 
-    proxy.cut()
+    api_proxy.cut()
 
     assert await leader.ended() == 1
     ended = time.time()
@@ -119,20 +107,20 @@ async def test_a_leader_that_is_cut_off_ends_before_a_standby_leads(
 async def test_an_api_server_that_is_away_for_a_moment_ends_nothing(
     namespace: Namespace,
     start_operator: StartOperator,
-    proxy: ApiProxy,
+    api_proxy: ApiProxy,
     connections: Connections,
     redis_server: RedisServer,
     bullmq_node_6: BullmqNode,
 ) -> None:
     connections.write("default", redis_server.endpoint)
-    operator = await start_operator(kubeconfig=proxy.kubeconfig)
+    operator = await start_operator(kubeconfig=api_proxy.kubeconfig)
     await namespace.create(queuejob("orders"))
     await ready(namespace, "orders")
 
-    proxy.cut()
+    api_proxy.cut()
     await bullmq_node_6.queue("orders").add_bulk(range(3))
     await operator.event("reconcile_failed", queuejob="orders")
-    proxy.mend()
+    api_proxy.mend()
 
     await replicas(namespace, "orders", 3, limit=30)
     # The watches have come back, too.

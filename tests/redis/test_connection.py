@@ -37,7 +37,7 @@ async def test_user_database_tls_and_client_certificate(start_redis: StartRedis)
     server = start_redis(username="ann", password="s3cret", db=3, tls=True, client_certificate=True)
     client = connect(server.endpoint)
     await client.set("k", "v")
-    (us,) = [one for one in await server.client().client_list() if one["name"] == "bullherd:operator"]
+    (us,) = [one for one in await server.client().client_list() if one["name"] == "bullherd"]
     assert (us["user"], us["db"]) == ("ann", "3")
     await client.aclose()
 

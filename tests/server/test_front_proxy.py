@@ -12,7 +12,7 @@ import aiohttp
 import pytest
 import pytest_asyncio
 
-from tests.cluster.proxy import ApiProxy
+from tests.fixtures.api_proxy import ApiProxy
 from tests.fixtures.kubernetes import Namespace
 from tests.fixtures.server import Server, StartServer, metric_path
 from tests.server.authorities import Authority

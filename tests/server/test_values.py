@@ -159,6 +159,56 @@ async def test_one_queue_that_is_not_known_makes_no_partial_sum(
     assert await server.http("/readyz") == (200, '{"ready": true, "failures": []}')
 
 
+async def test_what_it_counts(
+    namespace: Namespace, server: Server, reader: Reader, bullmq_node_6: BullmqNode
+) -> None:
+    await namespace.create(queuejob("orders"))
+    await bullmq_node_6.queue("orders").add()
+    await reader.until_values(server, {"orders": 1})
+    asked = {"metric": BACKLOG, "code": "200"}
+    before = await server.metric("bullherd_server_requests_total", lambda count: count > 0, **asked)
+    await reader.values(server)
+    await reader.values(server, "=")
+    for metric in ("no_such_metric", "another"):
+        await reader.ask(server, metric=metric)
+    await server.ask("/apis")
+    counted = await server.metrics("bullherd_server_requests_total")
+    assert counted[(("code", "200"), ("metric", BACKLOG))] == before + 1
+    assert counted[(("code", "400"), ("metric", BACKLOG))] == 1
+    assert counted[(("code", "404"), ("metric", "other"))] == 2, "no series for whatever is asked for"
+    assert counted[(("code", "401"), ("metric", "discovery"))] == 1
+    await server.metric("bullherd_server_request_seconds_count", lambda count: count > before, metric=BACKLOG)
+    await server.metric("bullherd_server_oldest_reading_age_seconds", lambda age: 0 < age < 5)
+    await server.metric("bullherd_redis_read_seconds_count", lambda count: count > 0)
+
+
+async def test_it_changes_nothing_in_redis(
+    namespace: Namespace,
+    server: Server,
+    reader: Reader,
+    redis_server: RedisServer,
+    bullmq_node_6: BullmqNode,
+) -> None:
+    """Not even a dead worker's items are taken back: that is the operator's."""
+    await namespace.create(queuejob("orders"))
+    queue = bullmq_node_6.queue("orders")
+    await queue.add()
+    worker = await queue.worker(hold=True)
+    await worker.started(1)
+    worker.kill()
+    redis = redis_server.client()
+    await redis.delete(*await redis.keys("bull:orders:*:lock"))
+    await redis.config_resetstat()
+    await reader.until_values(server, {"orders": 1}, metric="bullherd_queue_active")
+    reads = await server.metric("bullherd_redis_read_seconds_count", lambda count: count > 0)
+    await server.metric("bullherd_redis_read_seconds_count", lambda count: count > reads + 2)
+    used = {name.removeprefix("cmdstat_") for name in await redis.info("commandstats")}
+    commands = await redis.command()
+    assert "evalsha_ro" in used
+    assert used.isdisjoint({"eval", "evalsha"}), "these may write"
+    assert [name for name in used & commands.keys() if "write" in commands[name]["flags"]] == []
+
+
 async def test_a_namespace_that_is_not_watched(
     cluster: RunningCluster, namespace: Namespace, server: Server, bullmq_node_6: BullmqNode
 ) -> None:

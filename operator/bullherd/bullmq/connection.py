@@ -23,7 +23,7 @@ from redis.exceptions import TimeoutError as RedisTimeoutError
 from bullherd.bullmq.tls import PemContext, TlsConnection
 from bullherd.core.redis_endpoint import RedisEndpoint
 
-CLIENT_NAME = "bullherd:operator"
+CLIENT_NAME = "bullherd"
 CONNECT_TIMEOUT_S = 3.0
 REPLY_TIMEOUT_S = 5.0
 # Must be longer than any block that we ask for: redis-py counts the wait for a blocking reply as silence.

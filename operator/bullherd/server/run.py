@@ -25,7 +25,7 @@ from bullherd.controllers.server_watch import WatchIntervals
 from bullherd.controllers.workqueue import WorkQueue
 from bullherd.handlers import register_queuejobs
 from bullherd.kube.client import Kubernetes
-from bullherd.process import first_of, keep_reading, run_kopf, stop_on_signals
+from bullherd.process import begun, first_of, keep_reading, run_kopf
 from bullherd.server.api import ExternalMetricsApi
 from bullherd.server.callers import Callers
 from bullherd.server.certificates import CertificateKeeper
@@ -35,8 +35,6 @@ from bullherd.server.queues import WatchedQueues
 from bullherd.server.tls import LiveContext
 from bullherd.settings import ServerSettings
 from bullherd.telemetry.health import Health
-from bullherd.telemetry.http import serve_telemetry
-from bullherd.telemetry.logs import configure_logs
 from bullherd.telemetry.server_metrics import ServerMetrics
 
 log = structlog.get_logger(__name__)
@@ -50,14 +48,8 @@ _LEAVING = 2.0
 
 async def run_server(settings: ServerSettings) -> int:
     """Run until a signal (returns 0) or until something that must not end has ended (returns 1)."""
-    configure_logs(settings.log_format, settings.log_level)
-    health, metrics = Health(), ServerMetrics()
-    stopping = asyncio.Event()
-    stop_on_signals(stopping)
-    async with (
-        serve_telemetry(settings.http_host, settings.http_port, health, metrics),
-        await Kubernetes.connect() as kubernetes,
-    ):
+    metrics = ServerMetrics()
+    async with begun(settings, metrics) as (health, kubernetes, stopping):
         try:
             return await _serve(settings, kubernetes, health, metrics, stopping)
         except Exception as error:

@@ -24,6 +24,8 @@ from bullherd.api import (
     QueueJob,
     QueueJobStatus,
     ScaleIn,
+    ScalingChange,
+    ScalingStatus,
     crds,
     reference,
 )
@@ -141,17 +143,20 @@ MOMENT = datetime(2026, 11, 24, 3, 4, 5, tzinfo=UTC)
 
 STATUS = QueueJobStatus(
     observed_generation=1,
-    reason="backlog 42 at 5 per replica",
     backlog=42,
     counts=QueueCounts(**{name: 10 + at for at, name in enumerate(QueueCounts.model_fields)}),
     replicas=9,
     ready_replicas=8,
-    desired_replicas=7,
+    scaling=ScalingStatus(
+        engine="HPA",
+        desired_replicas=7,
+        reason="backlog 42 at 5 per replica",
+        scale_in=ScaleIn(since=MOMENT.replace(microsecond=250_000), peak=5),
+        changes=(ScalingChange(time=MOMENT, from_=3, to=7, reason="backlog 42 at 5 per replica"),),
+    ),
     oldest_item_age_seconds=6,
     paused=False,
     snapshot_time=MOMENT,
-    last_scale_time=MOMENT,
-    scale_in=ScaleIn(since=MOMENT.replace(microsecond=250_000), peak=5),
     bullmq_version="5.81.5",
     conditions=(
         Condition(

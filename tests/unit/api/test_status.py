@@ -11,7 +11,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from bullherd.api import Condition, ConditionStatus, QueueCounts, QueueJob, QueueJobStatus, ScaleIn
+from bullherd.api import (
+    Condition,
+    ConditionStatus,
+    QueueCounts,
+    QueueJob,
+    QueueJobStatus,
+    ScaleIn,
+    ScalingChange,
+    ScalingStatus,
+)
 from bullherd.api.base import ApiModel
 from tests.unit.api.cases import queuejob
 
@@ -37,20 +46,32 @@ conditions = made(
     last_transition_time=moments,
     observed_generation=counts,
 )
+changes = made(
+    ScalingChange,
+    time=st.none() | moments,
+    from_=replicas,
+    to=replicas,
+    reason=st.none() | st.text(max_size=80),
+)
+scalings = made(
+    ScalingStatus,
+    engine=st.sampled_from([None, "HPA", "Direct"]),
+    desired_replicas=replicas,
+    reason=st.none() | st.text(max_size=80),
+    scale_in=st.none() | made(ScaleIn, since=st.none() | moments, peak=replicas),
+    changes=st.lists(changes, max_size=3).map(tuple),
+)
 statuses = made(
     QueueJobStatus,
     observed_generation=counts,
-    reason=st.none() | st.text(max_size=80),
     backlog=counts,
     counts=st.none() | made(QueueCounts, **dict.fromkeys(QueueCounts.model_fields, counts)),
     replicas=replicas,
     ready_replicas=replicas,
-    desired_replicas=replicas,
+    scaling=st.none() | scalings,
     oldest_item_age_seconds=counts,
     paused=st.none() | st.booleans(),
     snapshot_time=st.none() | moments,
-    last_scale_time=st.none() | moments,
-    scale_in=st.none() | made(ScaleIn, since=st.none() | moments, peak=replicas),
     bullmq_version=st.none() | st.text(max_size=20),
     conditions=st.lists(conditions, max_size=3, unique_by=lambda condition: condition.type).map(tuple),
 )

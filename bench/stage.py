@@ -19,7 +19,8 @@ from dev.paths import this_checkout
 from tests.fixtures.external_metrics import ExternalMetricsApi, the_only_api_service
 from tests.fixtures.kubernetes import Namespace, apply_crds, kubectl, open_namespace
 from tests.fixtures.node import BullmqNode
-from tests.fixtures.operator import Connections, Operator, Operators, no_operator_that_watches_all
+from tests.fixtures.operator import Operator, Operators, no_operator_that_watches_all
+from tests.fixtures.process import Connections
 from tests.fixtures.redis import RedisServer
 from tests.fixtures.server import SERVICE, Server, Servers
 

@@ -21,7 +21,8 @@ from tests.cluster.queuejobs import condition, ready, replicas
 from tests.cluster.test_hpa import SYNC_LIMIT_S, active
 from tests.fixtures.kubernetes import Body, Namespace
 from tests.fixtures.node import BullmqNode
-from tests.fixtures.operator import Connections, Operator, StartOperator
+from tests.fixtures.operator import Operator, StartOperator
+from tests.fixtures.process import Connections
 from tests.fixtures.redis import RedisServer
 from tests.fixtures.server import SERVICE, Server
 

@@ -12,7 +12,8 @@ import pytest
 from tests.cluster.queuejobs import PAUSING, condition, queuejob, replicas
 from tests.fixtures.kubernetes import Body, Namespace
 from tests.fixtures.node import BullmqNode
-from tests.fixtures.operator import Connections, Operator, StartOperator
+from tests.fixtures.operator import Operator, StartOperator
+from tests.fixtures.process import Connections
 from tests.fixtures.redis import RedisServer
 
 pytestmark = [pytest.mark.cluster, pytest.mark.redis, pytest.mark.node]

@@ -11,7 +11,8 @@ from tests.cluster.queuejobs import queuejob, ready, replicas, steps
 from tests.cluster.test_rivals import create_younger
 from tests.fixtures.kubernetes import Namespace
 from tests.fixtures.node import BullmqNode
-from tests.fixtures.operator import Connections, StartOperator
+from tests.fixtures.operator import StartOperator
+from tests.fixtures.process import Connections
 from tests.fixtures.redis import RedisServer
 
 pytestmark = [pytest.mark.cluster, pytest.mark.redis, pytest.mark.node]

@@ -14,7 +14,8 @@ from tests.cluster.queuejobs import PAUSING, condition, queuejob, ready, reasons
 from tests.fixtures.external_metrics import ExternalMetricsApi
 from tests.fixtures.kubernetes import Body, Namespace
 from tests.fixtures.node import BullmqNode
-from tests.fixtures.operator import Connections, Operator, StartOperator
+from tests.fixtures.operator import Operator, StartOperator
+from tests.fixtures.process import Connections
 from tests.fixtures.redis import RedisServer
 from tests.fixtures.server import SERVICE, Server, StartServer
 

@@ -21,7 +21,8 @@ from tests.cluster.queuejobs import desired, queuejob, ready, replicas, steps
 from tests.fixtures.api_proxy import ApiProxy
 from tests.fixtures.kubernetes import Namespace
 from tests.fixtures.node import BullmqNode
-from tests.fixtures.operator import Connections, Operator, StartOperator
+from tests.fixtures.operator import Operator, StartOperator
+from tests.fixtures.process import Connections
 from tests.fixtures.redis import RedisServer
 
 pytestmark = [pytest.mark.cluster, pytest.mark.redis, pytest.mark.node]

@@ -16,7 +16,8 @@ from tests.cluster.kubectl import Kubectl
 from tests.cluster.queuejobs import queuejob, ready, replicas
 from tests.fixtures.kubernetes import Body, Namespace, open_namespace
 from tests.fixtures.node import BullmqNode
-from tests.fixtures.operator import Connections, StartOperator
+from tests.fixtures.operator import StartOperator
+from tests.fixtures.process import Connections
 from tests.fixtures.redis import RedisServer
 
 pytestmark = [pytest.mark.cluster, pytest.mark.redis, pytest.mark.node]

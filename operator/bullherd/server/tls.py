@@ -13,9 +13,6 @@ from typing import Any
 
 from bullherd.pem import load_certificate
 
-HANDSHAKE_LIMIT = 10.0
-"""Seconds that a client may take for it."""
-
 
 class UnusableAuthorities(ValueError):  # noqa: N818 - it is the authorities that are unusable
     """Not PEM certificates."""

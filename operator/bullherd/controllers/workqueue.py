@@ -21,6 +21,11 @@ _LONGEST_RETRY = 60.0
 _OVERTAKEN = 64
 """Plans that were overtaken and may lie in the heap until their time, beside as many as there are planned."""
 
+_PARALLEL = 64
+"""Keys at once. Of many queues that wake in one moment, each gets its replicas before any has its status and
+its Events written, if they are not more than these.
+"""
+
 log = structlog.get_logger(__name__)
 
 
@@ -55,7 +60,7 @@ class WorkQueue(Generic[Key]):
                 heapq.heapify(self._heap)
             self._changed.set()
 
-    async def run(self, beat: Callable[[], None], parallel: int = 16) -> None:
+    async def run(self, beat: Callable[[], None], parallel: int = _PARALLEL) -> None:
         """Work until cancelled, with up to ``parallel`` keys at once. ``beat`` is called each time round."""
         slots = asyncio.Semaphore(parallel)
         async with asyncio.TaskGroup() as tasks:

@@ -68,10 +68,11 @@ async def test_a_second_attempt_is_held_by_whoever_makes_it(
     bullmq_node: BullmqNode, reader: HolderReader
 ) -> None:
     queue = bullmq_node.queue("orders")
-    await queue.add(data={"fail": "the first time"}, attempts=2)
-    first = await queue.worker(name="orders-a", limiter={"max": 1, "duration": 60_000})
+    item = await queue.add(data={"fail": "the first time"}, attempts=2, backoff=60_000)
+    first = await queue.worker(name="orders-a")
     await first.event("failed")
     await first.close()
+    await queue.on_item(item, "promote")
     second = await queue.worker(name="orders-b", hold=True)
     await second.started()
     assert await held(reader) == QueueHolders({"orders-b": 1})

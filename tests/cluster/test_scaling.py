@@ -50,7 +50,9 @@ async def test_a_cooldown_goes_on_in_the_next_operator(
     await replicas(namespace, "orders", 3)
     drained = time.time()
     await queue.call("drain")
-    body = await namespace.until("QueueJob", "orders", lambda body: "scaleIn" in body["status"]["scaling"])
+    body = await namespace.until(
+        "QueueJob", "orders", lambda body: "scaleIn" in body.get("status", {}).get("scaling", {})
+    )
     assert "kept for another" in body["status"]["scaling"]["reason"]
 
     assert await operator.stop() == 0

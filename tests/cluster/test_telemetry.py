@@ -24,6 +24,9 @@ SERIES = {
     "bullherd_queue_oldest_item_age_seconds",
     "bullherd_desired_replicas",
     "bullherd_ready_replicas",
+    "bullherd_replicas_denied",
+    "bullherd_unschedulable_pods",
+    "bullherd_queuejob_paused",
     "bullherd_scalings_total",
     "bullherd_scalings_created",
 }
@@ -46,6 +49,7 @@ async def test_the_log_tells_the_story_in_events(
         "standing_by",
         "leadership_acquired",
         "connections_read",
+        "external_metrics_seen",
         "operator_started",
         "queue_discovered",
         "scaled",
@@ -84,7 +88,7 @@ async def test_metrics_come_and_go_with_the_queuejob(
 
 async def test_healthy_and_ready(operator: Operator) -> None:
     assert await operator.http("/healthz") == (200, '{"failures": []}')
-    assert await operator.http("/readyz") == (200, '{"ready": true}')
+    assert await operator.http("/readyz") == (200, '{"ready": true, "failures": []}')
 
 
 async def test_a_hundred_queuejobs_at_once(

@@ -11,12 +11,15 @@ from typing import Any
 
 import pytest
 
+from bullherd.controllers.budget import Budgets
 from bullherd.controllers.connections import Connections as OperatorConnections
 from bullherd.controllers.demand import DemandWatch
+from bullherd.controllers.external_metrics import ExternalMetricsLook
 from bullherd.controllers.queuejobs import QueueJobReconciler
 from bullherd.controllers.registry import Registry
 from bullherd.controllers.server_watch import WatchIntervals
 from bullherd.controllers.statuses import StatusWriter
+from bullherd.core.budget import Limits
 from bullherd.telemetry.health import Health
 from bullherd.telemetry.metrics import OperatorMetrics
 from tests.cluster.queuejobs import UNSCHEDULABLE, condition, queuejob, ready, reasons, replicas, steps
@@ -117,6 +120,8 @@ async def test_a_queuejob_that_bullherd_cannot_use(
             OperatorConnections(kubernetes, tmp_path),
             demand,
             StatusWriter(kubernetes, metrics),
+            ExternalMetricsLook(kubernetes, namespace.name, "", lambda: None),
+            Budgets(Limits(), lambda key: None),
             metrics,
             "",
         )

@@ -12,7 +12,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PIP_CONSTRAINT := constraints.txt
 export PIP_BUILD_CONSTRAINT := constraints.txt
 
-.PHONY: help cluster down status images demo install lint format crds bench test \
+.PHONY: help cluster down status images demo install lint format crds bench picture test \
         test-unit test-dev test-redis test-worker test-webapp test-aggregation test-cluster test-server test-chart \
         test-e2e
 
@@ -62,6 +62,11 @@ crds: $(VENV)/started ## Write crds/, the chart's copy and the reference page fr
 bench: $(VENV)/started ## Measure speed and print tables
 	$(DEV) install all
 	$(BIN)/python -m bench
+
+picture: $(VENV)/started ## Draw the picture of docs/autoscaling.md anew, from a run of five minutes
+	$(DEV) install all
+	$(DEV) images bullherd-worker
+	$(BIN)/python -m bench.timeline
 
 # --- tests; ARGS are handed to pytest: make test-unit ARGS="-k scaling -x"
 

@@ -6,6 +6,7 @@ The same pieces as in the tests (tests/fixtures), put together without pytest.
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 import sys
@@ -16,7 +17,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from dev.paths import this_checkout
-from tests.fixtures.external_metrics import ExternalMetricsApi, the_only_api_service
+from tests.fixtures.external_metrics import (
+    ExternalMetricsApi,
+    address_for_api_server,
+    the_only_api_service,
+)
 from tests.fixtures.kubernetes import Namespace, apply_crds, kubectl, open_namespace
 from tests.fixtures.node import BullmqNode
 from tests.fixtures.operator import Operator, Operators, no_operator_that_watches_all
@@ -59,9 +64,9 @@ class Stage:
 
 
 @asynccontextmanager
-async def stage(*, external_metrics: bool = False) -> AsyncIterator[Stage]:
+async def stage(*, external_metrics: bool = False, for_pods: bool = False) -> AsyncIterator[Stage]:
     """Set it up, and take it down at the end. HPAs work only with external metrics, which one server has in a
-    cluster.
+    cluster. ``for_pods``: the cluster's node reaches the Redis, too, at the address by which it knows us.
     """
     checkout = this_checkout()
     if not checkout.kubeconfig.exists():
@@ -71,7 +76,9 @@ async def stage(*, external_metrics: bool = False) -> AsyncIterator[Stage]:
     async with AsyncExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="bullherd-bench-")))
         stack.enter_context(no_operator_that_watches_all(checkout.kubeconfig))
-        redis = RedisServer(folder)
+        host = address_for_api_server(checkout.kubeconfig) if for_pods else "127.0.0.1"
+        everywhere = ("--bind", "127.0.0.1", host, "--protected-mode", "no") if for_pods else ()
+        redis = RedisServer(folder, options=everywhere)
         redis.start()
         stack.push_async_callback(redis.close)
         node = BullmqNode("v6", redis.environment)
@@ -79,7 +86,7 @@ async def stage(*, external_metrics: bool = False) -> AsyncIterator[Stage]:
         stack.push_async_callback(node.close)
         namespace = await stack.enter_async_context(open_namespace(checkout.kubeconfig, "bullherd-bench"))
         connections = Connections(folder / "connections")
-        connections.write("default", redis.endpoint)
+        connections.write("default", dataclasses.replace(redis.endpoint, host=host))
         operators = Operators(checkout.kubeconfig, namespace, connections, folder)
         stack.push_async_callback(operators.close)
         if not external_metrics:
